@@ -1,0 +1,63 @@
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from adcore.plan.pool cimport Pool
+from adcore.tape.program cimport Program
+
+cdef enum GroupKind:
+    BLOCKS = 0      # elementwise instructions over one iteration space, block by block
+    SCALARS = 1     # scalar instructions, level by level
+    SINGLE = 2      # one instruction with a step of its own
+
+cdef enum Role:
+    LEAF = 0        # bound by the run: input, const, literal, scalar
+    FILLED = 1      # full, empty: no memory until somebody needs it
+    MAPPED = 2      # view: read through its map, no memory until somebody needs it
+    COMPUTED = 3    # elementwise
+    STORED = 4      # written through a map: sum, reduce_*, accumulate, update
+    OPAQUE = 5      # a step of its own
+
+cdef struct Seed:               # a group while the fusion pass runs
+    uint8_t kind
+    int32_t space               # offset of its iteration space in program.ints
+    int32_t count
+    int32_t head, tail          # members, a list through Fusion.next_member
+    int32_t previous            # the group before it over the same space
+
+cdef struct Reader:             # one read of a value's memory
+    int32_t group
+    int32_t next                # next reader of the same value, -1 at the end
+    uint8_t whole               # read otherwise than through the map below
+    int64_t offset
+    const int64_t *strides
+    int32_t space
+
+cdef struct Operand:            # how an argument is reached in an iteration space
+    int32_t root                # the value whose memory or register is read
+    uint8_t scalar              # the same scalar for every element
+    uint8_t direct              # element i of the space is element i of the root
+    int64_t offset
+    const int64_t *strides      # NULL when scalar or direct
+
+cdef class Fusion:
+    cdef Program program
+    cdef uint8_t *demanded      # a view or fill that somebody needs in memory
+    cdef uint8_t *in_memory     # a computed value that lives in memory, not only in a register
+    cdef uint8_t *is_output
+    cdef int32_t *group_of      # -1: no group (leaf, or reached through a map)
+    cdef int32_t *next_member
+    cdef int32_t *n_users
+    cdef int32_t *first_reader
+    cdef int32_t *last_use      # last group that needs the value in memory
+    cdef Pool groups            # Seed
+    cdef Pool readers           # Reader
+    cdef int32_t[256] newest    # newest group per hashed space
+
+    cdef Operand operand(self, int32_t value, bint scalar_space) noexcept
+    cdef int add_reader(self, int32_t root, int32_t group, uint8_t whole, int64_t offset,
+                        const int64_t *strides, int32_t space) except -1
+    cdef bint in_register(self, int32_t root, int32_t group) noexcept
+    cdef bint may_run_in_place(self, int32_t store) noexcept
+    cdef int32_t space_of(self, int32_t value) noexcept
+
+cdef Role role_of(int op) noexcept nogil
+cdef bint starts_from_base(int op) noexcept nogil
+cdef Fusion fuse(Program program)

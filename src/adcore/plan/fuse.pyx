@@ -1,0 +1,493 @@
+"""Fusion: put the instructions of a program into groups that run as one step.
+
+A group of kind BLOCKS is a set of elementwise instructions over one iteration space with
+the views they read and the stores they write through; it runs block by block, so
+values used only inside it never reach memory. A group of kind SCALARS holds scalar
+instructions. Everything else stands alone.
+
+Invariant: groups run in the order of their numbers, and whatever an instruction reads from
+memory was written by a group with a smaller number. An instruction joins the
+earliest group that keeps the invariant among few candidates, which is what fuses a forward sweep
+with the reverse sweep that needs the same blocks.
+"""
+
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from libc.stdint cimport uint64_t
+
+from adcore.optable.opcodes cimport (
+    AD_N_ELEMENTWISE, AD_OP_ACCUMULATE, AD_OP_CONST, AD_OP_EMPTY, AD_OP_FULL, AD_OP_INPUT,
+    AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
+    AD_OP_PACK, AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
+)
+from adcore.plan.pool cimport pool_add, pool_free, pool_init
+from adcore.tape.maps cimport maps_disjoint, maps_equal
+from adcore.tape.program cimport Instr, arg, n_args, same_shape
+
+cdef enum:
+    MEMBERS_MAX = 96        # instructions a group holds: bounds its registers
+    CANDIDATES = 32         # groups of a space that are looked at
+
+
+cdef Role role_of(int op) noexcept nogil:
+    if op < AD_N_ELEMENTWISE:
+        return COMPUTED
+    if op == AD_OP_VIEW:
+        return MAPPED
+    if op in (AD_OP_INPUT, AD_OP_CONST, AD_OP_LITERAL, AD_OP_SCALAR):
+        return LEAF
+    if op in (AD_OP_FULL, AD_OP_EMPTY):
+        return FILLED
+    if op in (AD_OP_SUM, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
+              AD_OP_ACCUMULATE, AD_OP_UPDATE):
+        return STORED
+    return OPAQUE
+
+
+cdef bint starts_from_base(int op) noexcept nogil:
+    """Is argument 0 an array that the instruction writes into?"""
+    return op in (AD_OP_ACCUMULATE, AD_OP_UPDATE, AD_OP_PACK, AD_OP_PACK_ADD,
+                  AD_OP_SCATTER_ADD, AD_OP_PUT)
+
+
+cdef bint blas_ready(const int64_t *dims, int64_t ndim, const int64_t *strides) noexcept nogil:
+    """Can BLAS read a matrix with these strides, as it is or transposed?"""
+    cdef int64_t rows = dims[ndim - 2], columns = dims[ndim - 1]
+    cdef int64_t row = strides[ndim - 2], column = strides[ndim - 1]
+    if (column == 1 or columns == 1) and (row >= columns or rows == 1):
+        return True
+    return (row == 1 or rows == 1) and (column >= rows or columns == 1)
+
+
+cdef class Fusion:
+    """The groups of one program; lives while its plan is made."""
+
+    def __cinit__(self, Program program):
+        cdef Py_ssize_t n = program.length + 1
+        self.program = program
+        pool_init(&self.groups, sizeof(Seed))
+        pool_init(&self.readers, sizeof(Reader))
+        self.demanded = <uint8_t *>PyMem_RawCalloc(n, 1)
+        self.in_memory = <uint8_t *>PyMem_RawCalloc(n, 1)
+        self.is_output = <uint8_t *>PyMem_RawCalloc(n, 1)
+        self.group_of = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        self.next_member = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        self.n_users = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        self.first_reader = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        self.last_use = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        if (not self.demanded or not self.in_memory or not self.is_output or not self.group_of
+                or not self.next_member or not self.n_users or not self.first_reader or not self.last_use):
+            raise MemoryError()
+        for i in range(n):
+            self.group_of[i] = -1
+            self.next_member[i] = -1
+            self.first_reader[i] = -1
+            self.last_use[i] = -1
+        for i in range(256):
+            self.newest[i] = -1
+
+    def __dealloc__(self):
+        pool_free(&self.groups)
+        pool_free(&self.readers)
+        PyMem_RawFree(self.demanded)
+        PyMem_RawFree(self.in_memory)
+        PyMem_RawFree(self.is_output)
+        PyMem_RawFree(self.group_of)
+        PyMem_RawFree(self.next_member)
+        PyMem_RawFree(self.n_users)
+        PyMem_RawFree(self.first_reader)
+        PyMem_RawFree(self.last_use)
+
+    cdef int32_t space_of(self, int32_t value) noexcept:
+        """Iteration space of an instruction: that of its result, or of what it stores."""
+        cdef Instr *instr = &self.program.code[value]
+        if role_of(instr.op) == STORED:
+            return self.program.code[instr.x1 if instr.nargs == 1 else instr.x2].shape
+        return instr.shape
+
+    cdef Operand operand(self, int32_t value, bint scalar_space) noexcept:
+        cdef Operand found
+        cdef Instr *instr = &self.program.code[value]
+        cdef Instr *base
+        found.root = value
+        found.scalar = 0
+        found.direct = 0
+        found.offset = 0
+        found.strides = NULL
+        if instr.op == AD_OP_FULL:
+            found.root = instr.x1
+            found.scalar = 1
+        elif self.program.ints[instr.shape] == 0:
+            found.scalar = 1
+        elif instr.op == AD_OP_VIEW:
+            base = &self.program.code[instr.x1]
+            if base.op == AD_OP_FULL:
+                found.root = base.x1
+                found.scalar = 1
+            elif self.program.ints[base.shape] == 0:
+                found.root = instr.x1
+                found.scalar = 1
+            else:
+                found.root = instr.x1
+                found.offset = self.program.ints[instr.param]
+                found.strides = self.program.ints + instr.param + 1
+        else:
+            found.direct = 1
+        return found
+
+    cdef int add_reader(self, int32_t root, int32_t group, uint8_t whole, int64_t offset,
+                        const int64_t *strides, int32_t space) except -1:
+        cdef Reader *reader
+        if self.group_of[root] < 0 and role_of(self.program.code[root].op) == LEAF:
+            return 0
+        reader = <Reader *>pool_add(&self.readers, 1)
+        reader.group = group
+        reader.next = self.first_reader[root]
+        reader.whole = whole
+        reader.offset = offset
+        reader.strides = strides
+        reader.space = space
+        self.first_reader[root] = <int32_t>(self.readers.n - 1)
+        self.in_memory[root] = 1
+        if group > self.last_use[root]:
+            self.last_use[root] = group
+        return 0
+
+    cdef bint in_register(self, int32_t root, int32_t group) noexcept:
+        """Is the value in a register while this group runs?"""
+        cdef Role role = role_of(self.program.code[root].op)
+        return (self.group_of[root] == group and role in (COMPUTED, MAPPED, FILLED)
+                and (<Seed *>self.groups.data)[group].kind == BLOCKS)
+
+    cdef bint may_run_in_place(self, int32_t store) noexcept:
+        """May this store write over its base, because nobody reads the base any more?"""
+        cdef Instr *instr = &self.program.code[store]
+        cdef int32_t base = arg(instr, self.program.ints, 0)
+        cdef int32_t group = self.group_of[store]
+        cdef int32_t space, at
+        cdef const int64_t *ints = self.program.ints
+        cdef Reader *reader
+        cdef Role role = role_of(self.program.code[base].op)
+        if role == LEAF or self.is_output[base] or not self.in_memory[base]:
+            return False
+        space = self.space_of(store)
+        at = self.first_reader[base]
+        while at >= 0:
+            reader = (<Reader *>self.readers.data) + at
+            at = reader.next
+            if reader.group < group:
+                continue
+            if reader.group > group or reader.whole or role_of(instr.op) != STORED:
+                return False
+            if not same_shape(ints, reader.space, space):
+                return False
+            if reader.strides == NULL:
+                return False
+            if not (maps_equal(ints[space], ints + space + 1, reader.offset, reader.strides,
+                               ints[instr.param], ints + instr.param + 1)
+                    or maps_disjoint(ints[space], ints + space + 1, reader.offset, reader.strides,
+                                     ints[instr.param], ints + instr.param + 1)):
+                return False
+        return True
+
+    # -- placing -------------------------------------------------------------
+
+    cdef int32_t open_group(self, GroupKind kind, int32_t space) except -1:
+        cdef Seed *seed = <Seed *>pool_add(&self.groups, 1)
+        cdef int bucket = self.bucket(kind, space)
+        seed.kind = kind
+        seed.space = space
+        seed.head = -1
+        seed.tail = -1
+        seed.previous = -1
+        if kind != SINGLE:
+            seed.previous = self.newest[bucket]
+            self.newest[bucket] = <int32_t>(self.groups.n - 1)
+        return <int32_t>(self.groups.n - 1)
+
+    cdef int bucket(self, GroupKind kind, int32_t space) noexcept:
+        cdef uint64_t h = kind
+        cdef int64_t k
+        for k in range(self.program.ints[space]):
+            h = h * 1000003 + <uint64_t>self.program.ints[space + 1 + k]
+        return <int>((h ^ (h >> 17)) & 255)
+
+    cdef bint can_join(self, int32_t group, GroupKind kind, int32_t space) noexcept:
+        cdef Seed *seed = (<Seed *>self.groups.data) + group
+        return (seed.kind == kind and (kind == SCALARS or seed.count < MEMBERS_MAX)
+                and same_shape(self.program.ints, seed.space, space))
+
+    cdef int32_t choose(self, GroupKind kind, int32_t space, int32_t earliest) except -1:
+        """The earliest group of this kind and space, not before ``earliest``, that has room."""
+        cdef int32_t at, best = -1
+        cdef int k
+        if kind != SINGLE:
+            if earliest < self.groups.n and self.can_join(earliest, kind, space):
+                return earliest
+            at = self.newest[self.bucket(kind, space)]
+            for k in range(CANDIDATES):
+                if at < earliest or at < 0:
+                    break
+                if self.can_join(at, kind, space):
+                    best = at
+                at = (<Seed *>self.groups.data)[at].previous
+            if best >= 0:
+                return best
+        return self.open_group(kind, space)
+
+    cdef int join(self, int32_t group, int32_t value) except -1:
+        cdef Seed *seed = (<Seed *>self.groups.data) + group
+        if seed.tail < 0:
+            seed.head = value
+        else:
+            self.next_member[seed.tail] = value
+        seed.tail = value
+        seed.count += 1
+        self.group_of[value] = group
+        return 0
+
+    cdef int32_t after(self, int32_t root, bint same_group) noexcept:
+        """First group that may read root: its own when it stays in a register there."""
+        cdef int32_t group = self.group_of[root]
+        if group < 0:
+            return 0
+        return group if same_group else group + 1
+
+    cdef int place_scalar(self, int32_t value) except -1:
+        """A scalar computed from scalars, or one element read from an array."""
+        cdef Instr *instr = &self.program.code[value]
+        cdef int32_t earliest = 0, root, group
+        cdef int k
+        cdef bint scalar
+        cdef int64_t none = 0
+        for k in range(n_args(instr)):
+            root = arg(instr, self.program.ints, k)
+            if self.program.code[root].op == AD_OP_FULL:
+                root = self.program.code[root].x1
+            scalar = self.group_of[root] >= 0 and (
+                (<Seed *>self.groups.data)[self.group_of[root]].kind == SCALARS)
+            earliest = max(earliest, self.after(root, scalar))
+        group = self.choose(SCALARS, 0, earliest)
+        self.join(group, value)
+        for k in range(n_args(instr)):
+            root = arg(instr, self.program.ints, k)
+            if self.program.ints[self.program.code[root].shape] > 0:
+                self.add_reader(root, group, 1, 0, NULL, 0)
+        return 0
+
+    cdef int place_computed(self, int32_t value, int first_arg) except -1:
+        """An elementwise instruction, a view or fill somebody needs in memory, or a store's value."""
+        cdef Instr *instr = &self.program.code[value]
+        cdef int32_t space = self.space_of(value)
+        cdef int32_t earliest = 0, group, at, candidate
+        cdef int k, n = 1 if role_of(instr.op) in (MAPPED, FILLED) else n_args(instr)
+        cdef Operand operand
+        cdef bint stored = role_of(instr.op) == STORED
+        if instr.op == AD_OP_EMPTY:
+            n = 0
+        for k in range(first_arg, n):
+            operand = self.own_operand(value, k)
+            earliest = max(earliest, self.after(operand.root, operand.direct and self.computed_by_blocks(operand.root)))
+        if stored and first_arg == 1:
+            earliest = self.after_base(value, earliest, &candidate)
+            if candidate >= 0:
+                self.join(candidate, value)
+                group = candidate
+            else:
+                group = self.choose(BLOCKS, space, earliest)
+                while self.clobbers(value, group):
+                    # the group reads the old base elsewhere: store from a temporary afterwards
+                    group = self.choose(BLOCKS, space, group + 1)
+                self.join(group, value)
+            self.add_base(instr.x1, group)
+        else:
+            group = self.choose(BLOCKS, space, earliest)
+            self.join(group, value)
+        for k in range(first_arg, n):
+            operand = self.own_operand(value, k)
+            if operand.scalar or (operand.direct and self.in_register(operand.root, group)):
+                continue
+            self.add_reader(operand.root, group, 0, operand.offset, operand.strides, space)
+        return 0
+
+    cdef Operand own_operand(self, int32_t value, int k) noexcept:
+        """Argument k, or the instruction's own map when it is a view or fill in memory."""
+        cdef Instr *instr = &self.program.code[value]
+        if role_of(instr.op) in (MAPPED, FILLED):
+            return self.operand(value, False)
+        return self.operand(arg(instr, self.program.ints, k), False)
+
+    cdef bint computed_by_blocks(self, int32_t root) noexcept:
+        cdef int32_t group = self.group_of[root]
+        return group >= 0 and self.in_register(root, group)
+
+    cdef int32_t after_base(self, int32_t store, int32_t earliest, int32_t *chained) noexcept:
+        """First group for a store given its base; or the base's own group, when both are stores
+        of one group that commute (both add) or touch different elements."""
+        cdef Instr *instr = &self.program.code[store]
+        cdef int32_t base = instr.x1, group, at = base, space = self.space_of(store)
+        cdef Instr *below = &self.program.code[base]
+        cdef const int64_t *ints = self.program.ints
+        cdef bint adds = instr.op == AD_OP_ACCUMULATE, other_adds
+        chained[0] = -1
+        if below.op == AD_OP_EMPTY:
+            return earliest
+        if below.op == AD_OP_FULL:
+            return max(earliest, self.after(below.x1, False))
+        group = self.group_of[base]
+        if group >= earliest and group >= 0 and self.can_join(group, BLOCKS, space):
+            chained[0] = group
+            while True:
+                below = &self.program.code[at]
+                if role_of(below.op) != STORED or self.n_users[at] != 1 or self.is_output[at]:
+                    chained[0] = -1
+                    break
+                other_adds = below.op in (AD_OP_ACCUMULATE, AD_OP_SUM)
+                if below.op not in (AD_OP_ACCUMULATE, AD_OP_SUM, AD_OP_UPDATE):
+                    chained[0] = -1
+                    break
+                if not (adds and other_adds) and not maps_disjoint(
+                        ints[space], ints + space + 1, ints[instr.param], ints + instr.param + 1,
+                        ints[below.param], ints + below.param + 1):
+                    chained[0] = -1
+                    break
+                if below.nargs == 1:
+                    break
+                at = below.x1
+                if self.group_of[at] != group:
+                    break
+            if chained[0] >= 0 and self.clobbers(store, group):
+                chained[0] = -1
+        return max(earliest, self.after(base, False))
+
+    cdef bint clobbers(self, int32_t store, int32_t group) noexcept:
+        """Would an in-place store in this group overwrite what other blocks of it still read?"""
+        cdef Instr *instr = &self.program.code[store]
+        cdef int32_t base = instr.x1, at
+        cdef Reader *reader
+        cdef const int64_t *ints = self.program.ints
+        cdef int32_t space = self.space_of(store)
+        while self.group_of[base] == group and role_of(self.program.code[base].op) == STORED:
+            if self.program.code[base].nargs == 1:
+                return False
+            base = self.program.code[base].x1
+        if role_of(self.program.code[base].op) in (LEAF, FILLED):
+            return False                        # gets memory of its own anyway
+        at = self.first_reader[base]
+        while at >= 0:
+            reader = (<Reader *>self.readers.data) + at
+            at = reader.next
+            if reader.group != group:
+                continue
+            if reader.whole or reader.strides == NULL:
+                return True
+            if not (maps_equal(ints[space], ints + space + 1, reader.offset, reader.strides,
+                               ints[instr.param], ints + instr.param + 1)
+                    or maps_disjoint(ints[space], ints + space + 1, reader.offset, reader.strides,
+                                     ints[instr.param], ints + instr.param + 1)):
+                return True
+        return False
+
+    cdef void add_base(self, int32_t base, int32_t group) noexcept:
+        """A store starts from this value: it must be in memory until then."""
+        self.in_memory[base] = 1
+        if group > self.last_use[base]:
+            self.last_use[base] = group
+
+    cdef int place_opaque(self, int32_t value) except -1:
+        cdef Instr *instr = &self.program.code[value]
+        cdef int32_t earliest = 0, root, group
+        cdef int k
+        group = self.open_group(SINGLE, instr.shape)
+        self.join(group, value)
+        for k in range(n_args(instr)):
+            root = arg(instr, self.program.ints, k)
+            if self.program.code[root].op in (AD_OP_FULL, AD_OP_EMPTY) and not self.demanded[root]:
+                continue
+            if k == 0 and starts_from_base(instr.op):
+                self.add_base(root, group)
+                continue
+            if (instr.op == AD_OP_MATMUL and self.program.code[root].op == AD_OP_VIEW
+                    and not self.demanded[root]):
+                root = self.program.code[root].x1
+            if self.program.ints[self.program.code[root].shape] > 0:
+                self.add_reader(root, group, 1, 0, NULL, 0)
+        return 0
+
+    cdef int demand(self) except -1:
+        """Which views and fills must exist in memory, and who uses what."""
+        cdef Py_ssize_t i
+        cdef int k
+        cdef int32_t value
+        cdef Instr *instr
+        cdef Role role, own
+        cdef bint matrix
+        for i in range(self.program.n_results):
+            value = self.program.results[i]
+            self.is_output[value] = 1
+            self.demanded[value] = 1
+            self.n_users[value] += 1
+        for i in range(self.program.length - 1, -1, -1):
+            instr = &self.program.code[i]
+            own = role_of(instr.op)
+            for k in range(n_args(instr)):
+                value = arg(instr, self.program.ints, k)
+                self.n_users[value] += 1
+                role = role_of(self.program.code[value].op)
+                if role not in (MAPPED, FILLED) or self.program.ints[self.program.code[value].shape] == 0:
+                    continue
+                if own == COMPUTED or (own == STORED and k == instr.nargs - 1):
+                    continue
+                if role == FILLED and (own == MAPPED or k == 0 and instr.op != AD_OP_MATMUL):
+                    continue                    # a base that is filled in place, or a scalar in disguise
+                if instr.op == AD_OP_MATMUL and role == MAPPED:
+                    matrix = role_of(self.program.code[self.program.code[value].x1].op) not in (MAPPED, FILLED)
+                    if matrix and blas_ready(
+                            self.program.ints + self.program.code[value].shape + 1,
+                            self.program.ints[self.program.code[value].shape],
+                            self.program.ints + self.program.code[value].param + 1):
+                        continue
+                self.demanded[value] = 1
+        return 0
+
+
+cdef Fusion fuse(Program program):
+    """Group the instructions of a program. Keeps: every value that an output depends on."""
+    cdef Fusion fusion = Fusion(program)
+    cdef Py_ssize_t i
+    cdef Instr *instr
+    cdef Role role
+    cdef bint scalar
+    fusion.demand()
+    for i in range(program.length):
+        instr = &program.code[i]
+        role = role_of(instr.op)
+        scalar = program.ints[instr.shape] == 0
+        if role == LEAF or (fusion.n_users[i] == 0):
+            continue
+        if role == FILLED:
+            if scalar and instr.op == AD_OP_FULL:
+                fusion.place_scalar(<int32_t>i)
+            elif fusion.demanded[i]:
+                fusion.place_computed(<int32_t>i, 0)
+                fusion.in_memory[i] = 1
+        elif role == MAPPED:
+            if scalar:
+                fusion.place_scalar(<int32_t>i)
+            elif fusion.demanded[i]:
+                fusion.place_computed(<int32_t>i, 0)
+                fusion.in_memory[i] = 1
+        elif role == COMPUTED:
+            if scalar:
+                fusion.place_scalar(<int32_t>i)
+            else:
+                fusion.place_computed(<int32_t>i, 0)
+        elif role == STORED:
+            fusion.in_memory[i] = 1
+            fusion.place_computed(<int32_t>i, instr.nargs - 1)
+        else:
+            fusion.in_memory[i] = 1
+            fusion.place_opaque(<int32_t>i)
+    for i in range(program.n_results):
+        fusion.in_memory[program.results[i]] = 1
+        fusion.last_use[program.results[i]] = <int32_t>fusion.groups.n
+    return fusion

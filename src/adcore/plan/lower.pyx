@@ -1,0 +1,773 @@
+"""Lowering: from a fused program with its memory laid out to the steps that run it."""
+
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport qsort
+
+from adcore.optable.opcodes cimport (
+    AD_N_ELEMENTWISE, AD_OP_ACCUMULATE, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
+    AD_OP_GATHER, AD_OP_IDENTITY, AD_OP_INPUT, AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_PACK,
+    AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
+    AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
+)
+from adcore.plan.fuse cimport (
+    BLOCKS, COMPUTED, FILLED, Fusion, LEAF, MAPPED, Operand, SCALARS, SINGLE, STORED, Seed, fuse,
+    role_of, starts_from_base,
+)
+from adcore.plan.memory cimport Layout, item_size
+from adcore.plan.plan cimport *
+from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
+from adcore.tape.program cimport BOOL, F32, F64, I64, Instr, NARY, Program, arg, n_args, size_at
+
+from adcore import optable
+from adcore.errors import PlanError
+
+cdef enum:
+    MODE_SET = 0
+    MODE_ADD = 1
+    MODE_MAX = 2
+    MODE_MIN = 3
+    MODE_MUL = 4
+    PAD_BELOW = 64          # blocks shorter than this are rounded up to whole vectors
+    VECTOR = 8
+
+DTYPES = ("float64", "float32", "bool", "int64")
+
+
+cdef struct Ranked:         # a scalar instruction and its place in the schedule
+    uint64_t key
+    int32_t value
+    int32_t root
+
+
+cdef int by_key(const void *a, const void *b) noexcept nogil:
+    cdef const Ranked *x = <const Ranked *>a
+    cdef const Ranked *y = <const Ranked *>b
+    if x.key != y.key:
+        return -1 if x.key < y.key else 1
+    return -1 if x.value < y.value else 1
+
+
+cdef struct Lane:           # a virtual register of a block step
+    int32_t last            # last op that reads it
+    int32_t physical        # register number, -1: not given yet
+    int32_t access          # direct access it stands for, -1
+
+
+cdef struct Loaded:         # a read that the current group has made already
+    int32_t group, next, lane
+    int64_t offset
+    const int64_t *strides
+
+
+cdef class Lowering:
+    """Turns one program into a Plan; lives while that is done."""
+
+    cdef Program program
+    cdef Fusion fusion
+    cdef Layout layout
+    cdef Plan plan
+    cdef int32_t *mark          # group in which lane_of / level of a value is valid
+    cdef int32_t *lane_of
+    cdef int32_t *first_loaded  # reads of a root made by the current group
+    cdef Pool lanes, loaded, elements, ranked, free_regs
+
+    def __cinit__(self, Program program):
+        cdef Py_ssize_t n = program.length + 1
+        self.program = program
+        pool_init(&self.lanes, sizeof(Lane))
+        pool_init(&self.loaded, sizeof(Loaded))
+        pool_init(&self.elements, sizeof(int64_t))
+        pool_init(&self.ranked, sizeof(Ranked))
+        pool_init(&self.free_regs, sizeof(int32_t))
+        self.mark = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        self.lane_of = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        self.first_loaded = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        if not self.mark or not self.lane_of or not self.first_loaded:
+            raise MemoryError()
+        for i in range(n):
+            self.mark[i] = -1
+            self.first_loaded[i] = -1
+
+    def __dealloc__(self):
+        pool_free(&self.lanes)
+        pool_free(&self.loaded)
+        pool_free(&self.elements)
+        pool_free(&self.ranked)
+        pool_free(&self.free_regs)
+        PyMem_RawFree(self.mark)
+        PyMem_RawFree(self.lane_of)
+        PyMem_RawFree(self.first_loaded)
+
+    cdef Plan lower(self):
+        cdef Py_ssize_t g
+        cdef Program program = self.program
+        cdef Seed *seed
+        self.fusion = fuse(program)
+        self.layout = Layout(self.fusion)
+        self.plan = Plan()
+        self.plan.n_inputs = program.n_inputs
+        self.plan.n_consts = program.n_consts
+        self.plan.n_floats = program.n_scalars
+        self.plan.n_results = <int32_t>program.n_results
+        self.number_leaves()
+        for g in range(self.fusion.groups.n):
+            seed = (<Seed *>self.fusion.groups.data) + g
+            if seed.kind == SCALARS:
+                self.rank(<int32_t>g)
+            else:
+                self.number_stored(seed.head)
+        self.layout.arrange(program.n_inputs, program.n_consts)
+        for g in range(self.fusion.groups.n):
+            seed = (<Seed *>self.fusion.groups.data) + g
+            if seed.kind == BLOCKS:
+                self.lower_blocks(<int32_t>g)
+            elif seed.kind == SCALARS:
+                self.lower_scalars(<int32_t>g)
+            else:
+                self.lower_single(seed.head)
+        self.lower_results()
+        self.plan.n_scalars = self.layout.n_scalars
+        self.plan.arena_bytes = self.layout.arena_bytes + ALIGN
+        return self.plan
+
+    # -- scalars -------------------------------------------------------------
+
+    cdef int number_leaves(self) except -1:
+        """Scalars that are there before the first step: literals, then what the run binds."""
+        cdef Py_ssize_t i
+        cdef Instr *instr
+        cdef Bound *bound
+        for i in range(self.program.length):
+            instr = &self.program.code[i]
+            if instr.op == AD_OP_LITERAL:
+                self.layout.new_scalar(<int32_t>i)
+                (<double *>pool_add(&self.plan.literals, 1))[0] = self.program.reals[instr.param]
+        for i in range(self.program.length):
+            instr = &self.program.code[i]
+            if role_of(instr.op) != LEAF or instr.op == AD_OP_LITERAL or self.program.ints[instr.shape] > 0:
+                continue
+            bound = <Bound *>pool_add(&self.plan.bound, 1)
+            bound.scalar = self.layout.new_scalar(<int32_t>i)
+            bound.kind = 0 if instr.op == AD_OP_INPUT else (1 if instr.op == AD_OP_CONST else 2)
+            bound.index = instr.param
+        return 0
+
+    cdef int number_stored(self, int32_t value) except -1:
+        """Scalars that a block step leaves behind: sums and the like."""
+        while value >= 0:
+            if self.program.ints[self.program.code[value].shape] == 0:
+                self.layout.new_scalar(value)
+            value = self.fusion.next_member[value]
+        return 0
+
+    cdef Instr scalar_form(self, int32_t value) noexcept:
+        """A scalar instruction as an op on scalars, or as a view with an array for a base."""
+        cdef Instr instr = self.program.code[value]
+        cdef Instr base
+        if instr.op == AD_OP_FULL:
+            instr.op = AD_OP_IDENTITY
+        elif instr.op == AD_OP_VIEW:
+            base = self.program.code[instr.x1]
+            if base.op == AD_OP_FULL:
+                instr.op = AD_OP_IDENTITY
+                instr.x1 = base.x1
+            elif self.program.ints[base.shape] == 0:
+                instr.op = AD_OP_IDENTITY
+        return instr
+
+    cdef int rank(self, int32_t group) except -1:
+        """Order a group's scalars by level and opcode, and number them in that order."""
+        cdef int32_t value = (<Seed *>self.fusion.groups.data)[group].head
+        cdef int32_t level, root, first = <int32_t>self.ranked.n
+        cdef Instr instr
+        cdef Ranked *ranked
+        cdef int k
+        while value >= 0:
+            instr = self.scalar_form(value)
+            level = 0
+            ranked = <Ranked *>pool_add(&self.ranked, 1)
+            ranked.root = -1
+            if instr.op == AD_OP_VIEW:
+                ranked.root = instr.x1
+            else:
+                for k in range(n_args(&instr)):
+                    root = arg(&instr, self.program.ints, k)
+                    if self.mark[root] == group:
+                        level = max(level, self.lane_of[root] + 1)
+            self.mark[value] = group
+            self.lane_of[value] = level
+            ranked.key = (<uint64_t>level << 34) | (<uint64_t>instr.op << 24) | (
+                <uint64_t>instr.dtype << 20) | (<uint64_t>(ranked.root + 1) & 0xFFFFF)
+            ranked.value = value
+            value = self.fusion.next_member[value]
+        qsort(<Ranked *>self.ranked.data + first, self.ranked.n - first, sizeof(Ranked), by_key)
+        for k in range(first, <int>self.ranked.n):
+            self.layout.new_scalar((<Ranked *>self.ranked.data)[k].value)
+        # the group finds its slice again through its head
+        self.first_loaded[(<Seed *>self.fusion.groups.data)[group].head] = first
+        return 0
+
+    cdef int lower_scalars(self, int32_t group) except -1:
+        cdef Seed *seed = (<Seed *>self.fusion.groups.data) + group
+        cdef int32_t first = self.first_loaded[seed.head]
+        cdef int32_t end = first + seed.count, at = first, n, k, j
+        cdef Ranked *ranked
+        cdef Instr instr
+        cdef Step *step = self.new_step(STEP_RUNS, group, seed.head)
+        cdef Run *run
+        cdef int32_t *wires
+        cdef int64_t *index
+        cdef int args
+        self.first_loaded[seed.head] = -1
+        step.first_run = <int32_t>self.plan.runs.n
+        while at < end:
+            ranked = (<Ranked *>self.ranked.data) + at
+            n = 1
+            while (at + n < end and ranked[n].key == ranked.key and ranked[n].root == ranked.root):
+                n += 1
+            instr = self.scalar_form(ranked.value)
+            run = <Run *>pool_add(&self.plan.runs, 1)
+            run.op = instr.op
+            run.n = n
+            run.y = self.layout.scalar_of[ranked.value]
+            run.round_f32 = instr.dtype == F32
+            if instr.op == AD_OP_VIEW:
+                run.load = 1
+                run.slot = self.layout.place[instr.x1].slot
+                run.offset = self.layout.place[instr.x1].offset
+                run.dtype = self.layout.place[instr.x1].dtype
+                run.index = self.plan.longs.n
+                index = <int64_t *>pool_add(&self.plan.longs, n)
+                for k in range(n):
+                    index[k] = self.program.ints[self.program.code[ranked[k].value].param]
+            else:
+                args = n_args(&instr)
+                run.index = self.plan.wires.n
+                wires = <int32_t *>pool_add(&self.plan.wires, n * 3)
+                for k in range(n):
+                    instr = self.scalar_form(ranked[k].value)
+                    for j in range(args):
+                        wires[j * n + k] = self.scalar_index(arg(&instr, self.program.ints, j))
+            at += n
+        step.n_runs = <int32_t>self.plan.runs.n - step.first_run
+        return 0
+
+    cdef int32_t scalar_index(self, int32_t value) noexcept:
+        if self.layout.scalar_of[value] < 0 and self.program.code[value].op == AD_OP_FULL:
+            return self.layout.scalar_of[self.program.code[value].x1]
+        return self.layout.scalar_of[value]
+
+    # -- steps ---------------------------------------------------------------
+
+    cdef Step *new_step(self, StepKind kind, int32_t group, int32_t source) except NULL:
+        cdef Step *step = <Step *>pool_add(&self.plan.steps, 1)
+        step.kind = kind
+        step.group = group
+        step.source = source
+        step.first_fill = <int32_t>self.plan.fills.n
+        return step
+
+    cdef Place place_of(self, int32_t value) noexcept:
+        cdef Place place = self.layout.place[value]
+        if self.layout.scalar_of[value] >= 0:
+            place.slot = SLOT_ARENA
+            place.dtype = F64
+            place.offset = 8 * self.layout.scalar_of[value]
+            place.size = 1
+        return place
+
+    cdef int prepare_base(self, int32_t value) except -1:
+        """What the result of a store holds before the step writes into it."""
+        cdef Instr *instr = &self.program.code[value]
+        cdef Instr *base
+        cdef Fill *fill
+        cdef int32_t at
+        if starts_from_base(instr.op):
+            if self.layout.in_place[value]:
+                return 0
+            at = arg(instr, self.program.ints, 0)
+            base = &self.program.code[at]
+            if base.op == AD_OP_EMPTY and not self.fusion.demanded[at]:
+                return 0
+            fill = <Fill *>pool_add(&self.plan.fills, 1)
+            fill.to = self.place_of(value)
+            if base.op == AD_OP_FULL and not self.fusion.demanded[at]:
+                if self.program.code[base.x1].op == AD_OP_LITERAL:
+                    fill.kind = FILL_VALUE
+                    fill.value = self.program.reals[self.program.code[base.x1].param]
+                else:
+                    fill.kind = FILL_SCALAR
+                    fill.scalar = self.scalar_index(base.x1)
+            else:
+                fill.kind = FILL_COPY
+                fill.source = self.place_of(at)
+            return 0
+        fill = <Fill *>pool_add(&self.plan.fills, 1)
+        fill.to = self.place_of(value)
+        fill.kind = FILL_VALUE
+        if instr.op == AD_OP_REDUCE_MAX:
+            fill.value = -INFINITY
+        elif instr.op == AD_OP_REDUCE_MIN:
+            fill.value = INFINITY
+        elif instr.op == AD_OP_REDUCE_PROD:
+            fill.value = 1.0
+        return 0
+
+    cdef int lower_results(self) except -1:
+        cdef Py_ssize_t k
+        cdef int32_t value
+        cdef Place *place
+        specs = []
+        for k in range(self.program.n_results):
+            value = self.program.results[k]
+            specs.append((self.program.shape_tuple(value), DTYPES[self.program.code[value].dtype]))
+            place = <Place *>pool_add(&self.plan.result_places, 1)
+            place[0] = self.place_of(value)
+            if self.program.code[value].op == AD_OP_FULL and self.layout.scalar_of[value] < 0 and place.slot < 0:
+                raise PlanError("a filled result has no memory")
+            if place.slot == SLOT_INPUTS + self.program.n_inputs + self.program.n_consts + k:
+                place.slot = -1
+        self.plan.result_specs = specs
+        inputs = [None] * self.program.n_inputs
+        consts = [None] * self.program.n_consts
+        for k in range(self.program.length):
+            if self.program.code[k].op == AD_OP_INPUT:
+                inputs[self.program.code[k].param] = (
+                    self.program.shape_tuple(<int32_t>k), DTYPES[self.program.code[k].dtype])
+            elif self.program.code[k].op == AD_OP_CONST:
+                consts[self.program.code[k].param] = (
+                    self.program.shape_tuple(<int32_t>k), DTYPES[self.program.code[k].dtype])
+        self.plan.input_specs = inputs
+        self.plan.const_specs = consts
+        return 0
+
+    # -- single instructions ---------------------------------------------------
+
+    cdef int lower_single(self, int32_t value) except -1:
+        cdef Instr *instr = &self.program.code[value]
+        cdef int32_t group = self.fusion.group_of[value]
+        cdef Step *step
+        cdef int64_t *numbers
+        cdef int32_t *wires
+        cdef int k, n
+        if instr.op == AD_OP_MATMUL:
+            return self.lower_matmul(value)
+        if instr.op == AD_OP_GATHER:
+            step = self.new_step(STEP_GATHER, group, value)
+            step.x1 = self.place_of(instr.x1)
+            step.x2 = self.place_of(instr.x2)
+        elif instr.op in (AD_OP_SCATTER_ADD, AD_OP_PUT):
+            step = self.new_step(STEP_SCATTER_ADD if instr.op == AD_OP_SCATTER_ADD else STEP_PUT,
+                                 group, value)
+            step.x1 = self.place_of(instr.x2)
+            step.x2 = self.place_of(instr.x3)
+        elif instr.op == AD_OP_CUMSUM:
+            step = self.new_step(STEP_CUMSUM, group, value)
+            step.x1 = self.place_of(instr.x1)
+            step.numbers = self.plan.longs.n
+            numbers = <int64_t *>pool_add(&self.plan.longs, 4)
+            for k in range(4):
+                numbers[k] = self.program.ints[instr.param + k]
+        elif instr.op in (AD_OP_PACK, AD_OP_PACK_ADD):
+            step = self.new_step(STEP_PACK if instr.op == AD_OP_PACK else STEP_PACK_ADD, group, value)
+            n = n_args(instr) - 1
+            step.count = n
+            step.numbers = self.plan.longs.n
+            numbers = <int64_t *>pool_add(&self.plan.longs, n)
+            step.first_run = <int32_t>self.plan.wires.n
+            wires = <int32_t *>pool_add(&self.plan.wires, n)
+            for k in range(n):
+                numbers[k] = self.program.ints[instr.param + k]
+                wires[k] = self.scalar_index(arg(instr, self.program.ints, k + 1))
+        else:
+            raise PlanError(f"{optable.NAMES[instr.op]} has no step")
+        step.y = self.place_of(value)
+        if starts_from_base(instr.op):
+            self.prepare_base(value)
+        step.n_fills = <int32_t>self.plan.fills.n - step.first_fill
+        return 0
+
+    cdef int matrix_operand(self, int32_t value, Place *place, int64_t *strides, int64_t ndim) except -1:
+        """Place and element strides of one factor of a product."""
+        cdef Instr *instr = &self.program.code[value]
+        cdef int64_t k, step = 1
+        if instr.op == AD_OP_VIEW and not self.fusion.demanded[value]:
+            place[0] = self.place_of(instr.x1)
+            place.offset += self.program.ints[instr.param] * item_size(place.dtype)
+            for k in range(ndim):
+                strides[k] = self.program.ints[instr.param + 1 + k]
+        else:
+            place[0] = self.place_of(value)
+            for k in range(ndim - 1, -1, -1):
+                strides[k] = step
+                step *= self.program.ints[instr.shape + 1 + k]
+        return 0
+
+    cdef int lower_matmul(self, int32_t value) except -1:
+        """numbers: batch ndim, m, k, n, then batch dims, then strides of x1 and of x2."""
+        cdef Instr *instr = &self.program.code[value]
+        cdef const int64_t *dims = self.program.ints + instr.shape + 1
+        cdef int64_t ndim = self.program.ints[instr.shape]
+        cdef const int64_t *left = self.program.ints + self.program.code[instr.x1].shape + 1
+        cdef int64_t *numbers
+        cdef int64_t j
+        cdef Step *step = self.new_step(STEP_MATMUL, self.fusion.group_of[value], value)
+        step.y = self.place_of(value)
+        step.numbers = self.plan.longs.n
+        numbers = <int64_t *>pool_add(&self.plan.longs, 4 + (ndim - 2) + 2 * ndim)
+        numbers[0] = ndim - 2
+        numbers[1] = dims[ndim - 2]
+        numbers[2] = left[ndim - 1]
+        numbers[3] = dims[ndim - 1]
+        for j in range(ndim - 2):
+            numbers[4 + j] = dims[j]
+        self.matrix_operand(instr.x1, &step.x1, numbers + 4 + ndim - 2, ndim)
+        self.matrix_operand(instr.x2, &step.x2, numbers + 4 + ndim - 2 + ndim, ndim)
+        if step.x1.dtype != step.y.dtype or step.x2.dtype != step.y.dtype:
+            raise PlanError("matmul of mixed dtypes")
+        return 0
+
+    # -- block steps -----------------------------------------------------------
+
+    cdef int32_t new_lane(self) except -1:
+        cdef Lane *lane = <Lane *>pool_add(&self.lanes, 1)
+        lane.last = -1
+        lane.physical = -1
+        lane.access = -1
+        return <int32_t>(self.lanes.n - 1)
+
+    cdef int add_elements(self, int32_t space, const int64_t *strides, bint direct, bint scalar) except -1:
+        """Remember the element strides of an access over the group's full space."""
+        cdef int64_t ndim = self.program.ints[space], k, step = 1
+        cdef int64_t *row = <int64_t *>pool_add(&self.elements, ndim)
+        for k in range(ndim - 1, -1, -1):
+            if direct:
+                row[k] = step
+                step *= self.program.ints[space + 1 + k]
+            elif not scalar:
+                row[k] = strides[k]
+        return 0
+
+    cdef int32_t lane_for(self, Operand operand, int32_t group, int32_t space) except -1:
+        """The register that holds an operand, loading it when the group has not yet."""
+        cdef int32_t at, lane, root = operand.root
+        cdef Loaded *loaded
+        cdef Access *access
+        cdef Splat *splat
+        cdef Place place
+        cdef int64_t k
+        cdef bint same
+        if operand.direct and self.fusion.in_register(root, group) and self.mark[root] == group:
+            return self.lane_of[root]
+        at = self.first_loaded[root]
+        while at >= 0:
+            loaded = (<Loaded *>self.loaded.data) + at
+            if loaded.group != group:
+                break
+            if operand.scalar:
+                return loaded.lane
+            same = loaded.offset == operand.offset and (loaded.strides == NULL) == (operand.strides == NULL)
+            if same and operand.strides != NULL:
+                for k in range(self.program.ints[space]):
+                    if loaded.strides[k] != operand.strides[k]:
+                        same = False
+                        break
+            if same:
+                return loaded.lane
+            at = loaded.next
+        lane = self.new_lane()
+        loaded = <Loaded *>pool_add(&self.loaded, 1)
+        loaded.group = group
+        loaded.lane = lane
+        loaded.offset = operand.offset
+        loaded.strides = operand.strides
+        loaded.next = self.first_loaded[root]
+        self.first_loaded[root] = <int32_t>(self.loaded.n - 1)
+        if operand.scalar:
+            splat = <Splat *>pool_add(&self.plan.splats, 1)
+            splat.reg = lane
+            splat.scalar = self.scalar_index(root)
+            return lane
+        place = self.place_of(root)
+        access = <Access *>pool_add(&self.plan.accesses, 1)
+        access.slot = place.slot
+        access.dtype = place.dtype
+        access.reg = lane
+        access.offset = place.offset + operand.offset * item_size(place.dtype)
+        self.add_elements(space, operand.strides, operand.direct, False)
+        return lane
+
+    cdef int lower_blocks(self, int32_t group) except -1:
+        cdef Seed *seed = (<Seed *>self.fusion.groups.data) + group
+        cdef int32_t space = seed.space, value = seed.head
+        cdef Step *step = self.new_step(STEP_BLOCKS, group, value)
+        cdef Py_ssize_t where = self.plan.steps.n - 1
+        cdef Instr *instr
+        cdef VmOp *op
+        cdef Role role
+        cdef int32_t[3] lanes
+        cdef int32_t lane
+        cdef int k, n
+        cdef Pool stores
+        self.lanes.n = 0
+        self.elements.n = 0
+        self.loaded.n = 0
+        step.first_splat = <int32_t>self.plan.splats.n
+        step.first_load = <int32_t>self.plan.accesses.n
+        step.first_op = <int32_t>self.plan.ops.n
+        # 1. operations in program order, with the loads they need
+        while value >= 0:
+            instr = &self.program.code[value]
+            role = role_of(instr.op)
+            if role == COMPUTED:
+                n = n_args(instr)
+                for k in range(n):
+                    lanes[k] = self.lane_for(self.fusion.operand(arg(instr, self.program.ints, k), False), group, space)
+                op = <VmOp *>pool_add(&self.plan.ops, 1)
+                op.op = instr.op
+                op.round_f32 = instr.dtype == F32
+                op.x1 = lanes[0]
+                op.x2 = lanes[1] if n > 1 else lanes[0]
+                op.x3 = lanes[2] if n > 2 else lanes[0]
+                op.y = self.new_lane()
+                self.lane_of[value] = op.y
+            elif role in (MAPPED, FILLED):
+                if instr.op != AD_OP_EMPTY:
+                    self.lane_of[value] = self.lane_for(self.fusion.operand(value, False), group, space)
+                else:
+                    self.lane_of[value] = -1
+            else:
+                self.lane_of[value] = self.lane_for(
+                    self.fusion.operand(instr.x1 if instr.nargs == 1 else instr.x2, False), group, space)
+            self.mark[value] = group
+            value = self.fusion.next_member[value]
+        step = (<Step *>self.plan.steps.data) + where
+        step.n_splats = <int32_t>self.plan.splats.n - step.first_splat
+        step.n_loads = <int32_t>self.plan.accesses.n - step.first_load
+        step.n_ops = <int32_t>self.plan.ops.n - step.first_op
+        step.first_store = <int32_t>self.plan.accesses.n
+        # 2. writes, after all reads of the block
+        value = seed.head
+        while value >= 0:
+            if self.fusion.in_memory[value] and self.lane_of[value] >= 0:
+                self.lower_store(value, space)
+            value = self.fusion.next_member[value]
+        step.n_stores = <int32_t>self.plan.accesses.n - step.first_store
+        step.n_fills = <int32_t>self.plan.fills.n - step.first_fill
+        self.shape_blocks(where, space)
+        self.give_registers(where)
+        return 0
+
+    cdef int lower_store(self, int32_t value, int32_t space) except -1:
+        cdef Instr *instr = &self.program.code[value]
+        cdef Place place = self.place_of(value)
+        cdef bint stored = role_of(instr.op) == STORED
+        cdef Access *access
+        if stored:
+            self.prepare_base(value)
+        access = <Access *>pool_add(&self.plan.accesses, 1)
+        access.slot = place.slot
+        access.dtype = place.dtype
+        access.offset = place.offset
+        access.reg = self.lane_of[value]
+        if stored:
+            access.offset += self.program.ints[instr.param] * item_size(place.dtype)
+            if instr.op in (AD_OP_SUM, AD_OP_ACCUMULATE):
+                access.mode = MODE_ADD
+            elif instr.op == AD_OP_REDUCE_MAX:
+                access.mode = MODE_MAX
+            elif instr.op == AD_OP_REDUCE_MIN:
+                access.mode = MODE_MIN
+            elif instr.op == AD_OP_REDUCE_PROD:
+                access.mode = MODE_MUL
+            self.add_elements(space, self.program.ints + instr.param + 1, False, False)
+        else:
+            access.whole = 1
+            self.add_elements(space, NULL, True, False)
+        return 0
+
+    cdef int shape_blocks(self, Py_ssize_t where, int32_t space) except -1:
+        """Merge dimensions that every access walks alike, and cut the space into blocks."""
+        cdef Step *step = (<Step *>self.plan.steps.data) + where
+        cdef int64_t ndim = self.program.ints[space], k, j, rows, m = 0
+        cdef const int64_t *dims = self.program.ints + space + 1
+        cdef int64_t *e = <int64_t *>self.elements.data
+        cdef Access *access = (<Access *>self.plan.accesses.data) + step.first_load
+        cdef int64_t n_access = step.n_loads + step.n_stores
+        cdef int64_t[64] merged, last       # size and innermost original dimension of each merged one
+        cdef int64_t *out
+        cdef int64_t size, total = 1
+        cdef bint mergeable
+        for k in range(ndim):
+            total *= dims[k]
+            if dims[k] == 1:
+                continue
+            mergeable = m > 0
+            if mergeable:
+                for j in range(n_access):
+                    if e[j * ndim + last[m - 1]] != e[j * ndim + k] * dims[k]:
+                        mergeable = False
+                        break
+            if mergeable:
+                merged[m - 1] *= dims[k]
+                last[m - 1] = k
+            else:
+                merged[m] = dims[k]
+                last[m] = k
+                m += 1
+        if m == 0:
+            merged[0] = 1 if total else 0
+            last[0] = -1
+            m = 1
+        step.ndim = <int32_t>m
+        step.dims = <int32_t>self.plan.longs.n
+        out = <int64_t *>pool_add(&self.plan.longs, m)
+        for k in range(m):
+            out[k] = merged[k]
+        step.inner = 1
+        step.blocked = <int32_t>(m - 1)
+        while step.blocked > 0 and step.inner * merged[step.blocked] <= BLOCK:
+            step.inner *= merged[step.blocked]
+            step.blocked -= 1
+        step.chunk = max(1, min(merged[step.blocked], BLOCK // max(step.inner, 1)))
+        if total == 0:
+            step.chunk = 1
+        step.padded = total == step.chunk * step.inner and total < PAD_BELOW and total % VECTOR != 0
+        for j in range(n_access):
+            access[j].strides = <int32_t>self.plan.longs.n
+            out = <int64_t *>pool_add(&self.plan.longs, m)
+            size = item_size(access[j].dtype)
+            for k in range(m):
+                out[k] = e[j * ndim + last[k]] * size if last[k] >= 0 else 0
+            # is a block of this access dense in memory?
+            access[j].direct = access[j].dtype == F64 and access[j].mode == MODE_SET
+            rows = 8
+            for k in range(m - 1, step.blocked - 1, -1):
+                if out[k] != rows and not (k == step.blocked and step.chunk == 1):
+                    access[j].direct = 0
+                rows *= merged[k]
+            if step.padded and (access[j].slot != SLOT_ARENA or (j >= step.n_loads and not access[j].whole)):
+                access[j].direct = 0
+        return 0
+
+    cdef int give_registers(self, Py_ssize_t where) except -1:
+        """Physical registers: constants, direct accesses, and temporaries by last use."""
+        cdef Step *step = (<Step *>self.plan.steps.data) + where
+        cdef VmOp *ops = (<VmOp *>self.plan.ops.data) + step.first_op
+        cdef Access *loads = (<Access *>self.plan.accesses.data) + step.first_load
+        cdef Access *stores = (<Access *>self.plan.accesses.data) + step.first_store
+        cdef Splat *splats = (<Splat *>self.plan.splats.data) + step.first_splat
+        cdef Lane *lanes = <Lane *>self.lanes.data
+        cdef int32_t i, n_temps = 0, n_direct = 0, lane
+        cdef int32_t forever = step.n_ops + 1
+        cdef Instr *instr
+        self.free_regs.n = 0
+        for i in range(step.n_ops):
+            lanes[ops[i].x1].last = i
+            lanes[ops[i].x2].last = i
+            lanes[ops[i].x3].last = i
+        for i in range(step.n_stores):
+            lanes[stores[i].reg].last = forever
+        # a direct load is a pointer into memory; numbered downwards from -2
+        for i in range(step.n_loads):
+            lane = loads[i].reg
+            if loads[i].direct:
+                n_direct += 1
+                lanes[lane].access = i
+                lanes[lane].physical = -1 - n_direct
+            else:
+                lanes[lane].physical = n_temps
+                n_temps += 1
+        for i in range(step.n_splats):
+            lanes[splats[i].reg].physical = n_temps
+            lanes[splats[i].reg].last = forever
+            n_temps += 1
+        # a value computed straight into memory: only fresh memory that no read of this step touches
+        for i in range(step.n_stores):
+            lane = stores[i].reg
+            if stores[i].direct and lanes[lane].physical == -1 and not self.reads_overlap(step, &stores[i]):
+                n_direct += 1
+                lanes[lane].physical = -1 - n_direct
+                stores[i].direct = 2
+            else:
+                stores[i].direct = 0
+        for i in range(step.n_ops):
+            if lanes[ops[i].y].physical == -1:
+                if self.free_regs.n:
+                    self.free_regs.n -= 1
+                    lanes[ops[i].y].physical = (<int32_t *>self.free_regs.data)[self.free_regs.n]
+                else:
+                    lanes[ops[i].y].physical = n_temps
+                    n_temps += 1
+            # operands that die here are free for the next instruction, not for this one:
+            # registers of one instruction never alias
+            self.release(ops[i].x1, i)
+            if ops[i].x2 != ops[i].x1:
+                self.release(ops[i].x2, i)
+            if ops[i].x3 != ops[i].x1 and ops[i].x3 != ops[i].x2:
+                self.release(ops[i].x3, i)
+            if lanes[ops[i].y].last < 0:
+                self.release(ops[i].y, -1)
+        step.n_temps = n_temps
+        step.n_regs = n_temps + n_direct
+        for i in range(step.n_ops):
+            ops[i].x1 = physical(lanes, ops[i].x1, n_temps)
+            ops[i].x2 = physical(lanes, ops[i].x2, n_temps)
+            ops[i].x3 = physical(lanes, ops[i].x3, n_temps)
+            ops[i].y = physical(lanes, ops[i].y, n_temps)
+        for i in range(step.n_loads):
+            loads[i].reg = physical(lanes, loads[i].reg, n_temps)
+        for i in range(step.n_stores):
+            stores[i].reg = physical(lanes, stores[i].reg, n_temps)
+        for i in range(step.n_splats):
+            splats[i].reg = physical(lanes, splats[i].reg, n_temps)
+        return 0
+
+    cdef int release(self, int32_t lane, int32_t op) except -1:
+        cdef Lane *it = (<Lane *>self.lanes.data) + lane
+        if it.last == op and it.physical >= 0:
+            (<int32_t *>pool_add(&self.free_regs, 1))[0] = it.physical
+            it.last = -2
+        return 0
+
+    cdef bint reads_overlap(self, const Step *step, const Access *store) noexcept:
+        """Does a read of this step touch the memory that the store writes?"""
+        cdef Access *loads = (<Access *>self.plan.accesses.data) + step.first_load
+        cdef int64_t[2] written, read
+        cdef int32_t i
+        self.extent(step, store, written)
+        for i in range(step.n_loads):
+            if loads[i].slot == store.slot:
+                self.extent(step, &loads[i], read)
+                if read[0] < written[1] and written[0] < read[1]:
+                    return True
+        return False
+
+    cdef void extent(self, const Step *step, const Access *access, int64_t *bounds) noexcept:
+        """First and one past the last byte that an access reaches in its slot."""
+        cdef const int64_t *dims = <int64_t *>self.plan.longs.data + step.dims
+        cdef const int64_t *strides = <int64_t *>self.plan.longs.data + access.strides
+        cdef int32_t k
+        bounds[0] = access.offset
+        bounds[1] = access.offset + item_size(access.dtype)
+        for k in range(step.ndim):
+            if strides[k] > 0:
+                bounds[1] += strides[k] * (dims[k] - 1)
+            else:
+                bounds[0] += strides[k] * (dims[k] - 1)
+
+
+cdef int32_t physical(const Lane *lanes, int32_t lane, int32_t n_temps) noexcept nogil:
+    """Register number of a lane: temporaries first, then direct accesses."""
+    cdef int32_t reg = lanes[lane].physical
+    return reg if reg >= 0 else n_temps - 2 - reg
+
+
+def lower(Program program):
+    """The plan of a program: fused, laid out, with a step for every group.
+
+    Keeps: the values of the outputs. The program must have passed ``verify``.
+    """
+    return Lowering(program).lower()

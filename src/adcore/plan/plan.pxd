@@ -1,0 +1,104 @@
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from adcore.plan.pool cimport Pool
+
+cdef enum StepKind:
+    STEP_BLOCKS = 0
+    STEP_RUNS = 1
+    STEP_MATMUL = 2
+    STEP_GATHER = 3
+    STEP_SCATTER_ADD = 4
+    STEP_PUT = 5
+    STEP_CUMSUM = 6
+    STEP_PACK = 7
+    STEP_PACK_ADD = 8
+
+cdef enum FillKind:
+    FILL_COPY = 0           # from another place
+    FILL_VALUE = 1          # with a number of the plan
+    FILL_SCALAR = 2         # with a scalar of the run
+
+cdef struct Place:          # where a value lives: bases[slot] + offset bytes
+    int32_t slot
+    uint8_t dtype
+    int64_t offset
+    int64_t size            # elements
+
+cdef struct Fill:           # what a result holds before a step writes into it
+    uint8_t kind
+    Place to
+    Place source
+    int32_t scalar
+    double value
+
+cdef struct Access:         # a block's read from, or write to, memory
+    int32_t slot
+    uint8_t dtype
+    uint8_t mode            # AD_SET, AD_ADD, ... for a write
+    uint8_t direct          # the block is dense float64 in memory: no copy through a register
+    uint8_t whole           # a write that fills its place from end to end
+    int32_t reg
+    int32_t strides         # offset in plan.longs: one stride in bytes per collapsed dimension
+    int64_t offset          # bytes
+
+cdef struct VmOp:           # regs[y] = op(regs[x1], regs[x2], regs[x3])
+    uint16_t op
+    uint8_t round_f32
+    int32_t y, x1, x2, x3
+
+cdef struct Splat:          # a register that holds one scalar throughout the step
+    int32_t reg
+    int32_t scalar
+
+cdef struct Run:            # scalar instructions of one level and opcode
+    uint16_t op
+    uint8_t load            # 1: elements read from an array
+    uint8_t round_f32
+    int32_t n, y
+    int32_t slot            # load: where the array is
+    uint8_t dtype
+    int64_t offset
+    int64_t index           # into plan.wires (int32, n each for x1 x2 x3) or plan.longs (load)
+
+cdef struct Step:
+    uint8_t kind
+    uint8_t padded          # blocks may be rounded up to whole vectors
+    int32_t group
+    int32_t first_fill, n_fills
+    # STEP_BLOCKS
+    int32_t ndim, blocked   # collapsed dimensions; the one that is cut into chunks
+    int32_t dims            # offset in plan.longs
+    int64_t chunk, inner    # indices of `blocked` per block; elements per index
+    int32_t first_splat, n_splats, first_load, n_loads, first_op, n_ops, first_store, n_stores
+    int32_t n_regs, n_temps
+    # STEP_RUNS
+    int32_t first_run, n_runs
+    # the others: places and static integers
+    Place y, x1, x2, x3
+    int64_t numbers         # offset in plan.longs
+    int32_t count
+    int32_t source          # instruction this step stands for (profiles, errors)
+
+cdef struct Bound:          # a scalar that a run copies in before it starts
+    int32_t scalar          # index in the scalar file
+    int32_t kind            # 0: input, 1: const, 2: float
+    int32_t index
+
+cdef class Plan:
+    cdef Pool steps, fills, accesses, ops, splats, runs
+    cdef Pool wires         # int32: operands of scalar runs
+    cdef Pool longs         # int64: dims, strides, indices
+    cdef Pool literals      # double: initial values of the first scalars
+    cdef Pool bound         # Bound
+    cdef Pool result_places # Place: where each output is found (slot < 0: it is written in place)
+    cdef readonly int64_t arena_bytes
+    cdef readonly int32_t n_inputs, n_consts, n_results, n_scalars, n_floats
+    cdef int64_t scratch_bytes
+    cdef readonly object input_specs, const_specs, result_specs   # (shape, dtype) each
+    cdef object arenas      # idle arenas, reused by later runs
+    cdef object __weakref__
+
+cdef enum:
+    SLOT_ARENA = 0
+    SLOT_INPUTS = 1         # then consts, then results
+    ALIGN = 64
+    BLOCK = 512             # elements per block (design D6: 512-1024)

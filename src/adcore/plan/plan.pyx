@@ -1,0 +1,56 @@
+"""Plans: a program as a list of steps over one arena. Immutable once lowered.
+
+A plan holds no array and no Python object that a sweep touches; any number of
+threads may run it at once, each in an arena of its own.
+"""
+
+from adcore.plan.pool cimport pool_free, pool_init
+
+STEP_NAMES = ("blocks", "scalars", "matmul", "gather", "scatter_add", "put", "cumsum", "pack", "pack_add")
+
+
+cdef class Plan:
+    """Steps, their operands, and the size of the arena they need."""
+
+    def __cinit__(self):
+        pool_init(&self.steps, sizeof(Step))
+        pool_init(&self.fills, sizeof(Fill))
+        pool_init(&self.accesses, sizeof(Access))
+        pool_init(&self.ops, sizeof(VmOp))
+        pool_init(&self.splats, sizeof(Splat))
+        pool_init(&self.runs, sizeof(Run))
+        pool_init(&self.wires, sizeof(int32_t))
+        pool_init(&self.longs, sizeof(int64_t))
+        pool_init(&self.literals, sizeof(double))
+        pool_init(&self.bound, sizeof(Bound))
+        pool_init(&self.result_places, sizeof(Place))
+        self.arenas = []
+
+    def __dealloc__(self):
+        pool_free(&self.steps)
+        pool_free(&self.fills)
+        pool_free(&self.accesses)
+        pool_free(&self.ops)
+        pool_free(&self.splats)
+        pool_free(&self.runs)
+        pool_free(&self.wires)
+        pool_free(&self.longs)
+        pool_free(&self.literals)
+        pool_free(&self.bound)
+        pool_free(&self.result_places)
+
+    def steps_as_dicts(self):
+        """What the plan does, step by step (for tests, profiles and printing)."""
+        steps = []
+        cdef Py_ssize_t k
+        cdef Step *step
+        for k in range(self.steps.n):
+            step = (<Step *>self.steps.data) + k
+            steps.append({
+                "kind": STEP_NAMES[step.kind],
+                "dims": [(<int64_t *>self.longs.data)[step.dims + j] for j in range(step.ndim)],
+                "ops": step.n_ops, "loads": step.n_loads, "stores": step.n_stores,
+                "fills": step.n_fills, "runs": step.n_runs, "registers": step.n_regs,
+                "source": step.source,
+            })
+        return steps

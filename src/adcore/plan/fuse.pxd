@@ -57,6 +57,21 @@ cdef class Fusion:
     cdef bint in_register(self, int32_t root, int32_t group) noexcept
     cdef bint may_run_in_place(self, int32_t store) noexcept
     cdef int32_t space_of(self, int32_t value) noexcept
+    cdef int32_t open_group(self, GroupKind kind, int32_t space) except -1
+    cdef int bucket(self, GroupKind kind, int32_t space) noexcept
+    cdef bint can_join(self, int32_t group, GroupKind kind, int32_t space) noexcept
+    cdef int32_t choose(self, GroupKind kind, int32_t space, int32_t earliest) except -1
+    cdef int join(self, int32_t group, int32_t value) except -1
+    cdef int32_t after(self, int32_t root, bint same_group) noexcept
+    cdef int place_scalar(self, int32_t value) except -1
+    cdef int place_computed(self, int32_t value, int first_arg) except -1
+    cdef Operand own_operand(self, int32_t value, int k) noexcept
+    cdef bint computed_by_blocks(self, int32_t root) noexcept
+    cdef int32_t after_base(self, int32_t store, int32_t earliest, int32_t *chained) noexcept
+    cdef bint clobbers(self, int32_t store, int32_t group) noexcept
+    cdef void add_base(self, int32_t base, int32_t group) noexcept
+    cdef int place_opaque(self, int32_t value) except -1
+    cdef int demand(self) except -1
 
 cdef Role role_of(int op) noexcept nogil
 cdef bint starts_from_base(int op) noexcept nogil

@@ -12,7 +12,7 @@ from adcore.optable.opcodes cimport (
     AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
 )
 from adcore.plan.fuse cimport (
-    BLOCKS, COMPUTED, FILLED, Fusion, LEAF, MAPPED, Operand, SCALARS, SINGLE, STORED, Seed, fuse,
+    BLOCKS, COMPUTED, FILLED, Fusion, LEAF, MAPPED, Operand, Role, SCALARS, SINGLE, STORED, Seed, fuse,
     role_of, starts_from_base,
 )
 from adcore.plan.memory cimport Layout, item_size

@@ -1,6 +1,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from adcore.plan.fuse cimport Fusion
 from adcore.plan.plan cimport Place
+from adcore.plan.pool cimport Pool
 
 cdef struct Bin:
     int64_t size
@@ -21,5 +22,13 @@ cdef class Layout:
 
     cdef int32_t new_scalar(self, int32_t value) noexcept
     cdef int arrange(self, int32_t n_inputs, int32_t n_consts) except -1
+    cdef void describe(self, int32_t value) noexcept
+    cdef int place_leaves(self, int32_t n_inputs) except -1
+    cdef int find_in_place(self) except -1
+    cdef int place_results(self, int32_t first_slot) except -1
+    cdef int place_group(self, int32_t group, Bin *bins, Pool *holes, int32_t *dying,
+                         int32_t *next_dying) except -1
+    cdef int64_t take(self, int64_t size, Bin *bins, Pool *holes) except -1
+    cdef int give_back(self, int64_t offset, int64_t size, Bin *bins, Pool *holes) except -1
 
 cdef int64_t item_size(int dtype) noexcept nogil

@@ -196,12 +196,13 @@ cdef class Layout:
 
 
 cdef int64_t bytes_of(const Place *place) noexcept nogil:
-    return max((place.size * item_size(place.dtype) + ALIGN - 1) // ALIGN * ALIGN, ALIGN)
+    cdef int64_t size = (place.size * item_size(place.dtype) + ALIGN - 1) // ALIGN * ALIGN
+    return size if size > 0 else ALIGN
 
 
 cdef Bin *find_bin(Bin *bins, int64_t size) noexcept nogil:
     """The bin of this size, opened if need be; NULL when the table is full."""
-    cdef int64_t at = (size // ALIGN * 2654435761) & (N_BINS - 1)
+    cdef int64_t at = (size // ALIGN * 40503) & (N_BINS - 1)
     cdef int k
     for k in range(16):
         if bins[at].size == size:

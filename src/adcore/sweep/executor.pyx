@@ -17,28 +17,6 @@ from adcore.plan.plan cimport (
 )
 from adcore.tape.program cimport BOOL, F32, F64, I64
 
-cdef extern from "ad_kernels.h":
-    ctypedef void (*ad_elementwise_fn)(double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
-    ctypedef void (*ad_run_fn)(double *, Py_ssize_t, const int32_t *, const int32_t *, const int32_t *, Py_ssize_t) noexcept nogil
-    ctypedef void (*ad_load_fn)(double *, const char *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
-    ctypedef void (*ad_store_fn)(char *, const double *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
-    ctypedef int (*ad_gather_fn)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
-    ctypedef int (*ad_scatter_fn)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
-    ctypedef void (*ad_cumsum_fn)(double *, const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept nogil
-    ctypedef void (*ad_run_load_fn)(double *, Py_ssize_t, const double *, const int64_t *, Py_ssize_t) noexcept nogil
-    ctypedef void (*ad_run_store_fn)(double *, const int64_t *, const double *, const int32_t *, Py_ssize_t) noexcept nogil
-    ctypedef struct ad_kernel_table:
-        ad_elementwise_fn *elementwise
-        ad_run_fn *run
-        ad_elementwise_fn round_f32
-        ad_load_fn *load
-        ad_store_fn (*store)[5]
-        ad_gather_fn gather
-        ad_scatter_fn scatter_add, put
-        ad_cumsum_fn cumsum
-        ad_run_load_fn run_load
-        ad_run_store_fn run_store, run_store_add
-
 cdef enum:
     REG_BYTES = BLOCK * 8 + 64      # an odd number of cache lines: registers do not alias in L1
     MAX_DIMS = 64

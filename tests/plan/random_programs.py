@@ -1,0 +1,97 @@
+"""Random programs for the planner and the executor, over a handful of small shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adcore.tape.program import Program
+
+UNARY = ("sin", "tanh", "exp", "neg", "square", "arctan")
+BINARY = ("add", "sub", "mul", "maximum", "arctan2")
+SHAPES = ((), (5,), (3, 4), (2, 3, 4), (12,), (40,), (7, 90))
+
+
+def contiguous(shape):
+    strides, step = [], 1
+    for d in reversed(shape):
+        strides.insert(0, step)
+        step *= d
+    return strides
+
+
+def random_map(rng, base_shape):
+    """A random injective map into a base: offset, strides and the shape it reads."""
+    offset, strides, shape = 0, [], []
+    for d, s in zip(base_shape, contiguous(base_shape), strict=True):
+        step = int(rng.integers(1, 3))
+        n = int(rng.integers(1, (d - 1) // step + 2))
+        start = int(rng.integers(0, d - (n - 1) * step))
+        if rng.random() < 0.3:
+            offset += (start + (n - 1) * step) * s
+            strides.append(-step * s)
+        else:
+            offset += start * s
+            strides.append(step * s)
+        shape.append(n)
+    order = rng.permutation(len(shape)) if rng.random() < 0.4 else np.arange(len(shape))
+    return offset, [strides[k] for k in order], tuple(shape[k] for k in order)
+
+
+def random_program(seed, length=30):
+    """A verified program of about ``length`` instructions and its inputs."""
+    rng = np.random.default_rng(seed)
+    p = Program()
+    values = {}
+    inputs = []
+
+    def add(i, shape):
+        values.setdefault(tuple(shape), []).append(i)
+        return i
+
+    def some(shape):
+        if tuple(shape) not in values:
+            base = p.emit("FULL", some(()), shape=shape)
+            add(base, shape)
+        return int(rng.choice(values[tuple(shape)]))
+
+    for k in range(3):
+        shape = SHAPES[rng.integers(1, len(SHAPES))]
+        inputs.append(rng.normal(size=shape))
+        add(p.emit("INPUT", shape=shape, param=k), shape)
+    inputs.append(np.array(rng.normal()))
+    add(p.emit("INPUT", shape=(), param=3), ())
+    add(p.emit("LITERAL", real=0.7), ())
+    while len(p) < length:
+        shape = list(values)[rng.integers(len(values))]
+        kind = rng.integers(11)
+        if kind < 2:
+            add(p.emit(str(rng.choice(UNARY)).upper(), some(shape), shape=shape), shape)
+        elif kind < 5:
+            other = () if rng.random() < 0.2 else shape
+            add(p.emit(str(rng.choice(BINARY)).upper(), some(shape), some(other), shape=shape), shape)
+        elif shape == ():
+            continue
+        elif kind < 7:
+            offset, strides, out = random_map(rng, shape)
+            if rng.random() < 0.2:
+                out, strides = (3, *out), [0, *strides]
+            add(p.emit("VIEW", some(shape), shape=out, ints=[offset, *strides]), out)
+        elif kind == 7:
+            keep = [rng.random() < 0.5 for _ in shape]
+            out = tuple(d for d, k in zip(shape, keep, strict=True) if k)
+            left = contiguous(out)
+            strides = [left.pop(0) if k else 0 for k in keep]
+            name = str(rng.choice(["SUM", "SUM", "REDUCE_MAX", "REDUCE_MIN"]))
+            add(p.emit(name, some(shape), shape=out, ints=[0, *strides]), out)
+        elif kind < 10:
+            offset, strides, out = random_map(rng, shape)
+            name = "UPDATE" if rng.random() < 0.6 else "ACCUMULATE"
+            add(p.emit(name, some(shape), some(out), shape=shape, ints=[offset, *strides]), shape)
+        else:
+            n = min(3, int(np.prod(shape)))
+            where = rng.choice(int(np.prod(shape)), n, replace=False)
+            add(p.emit(str(rng.choice(["PACK", "PACK_ADD"])), some(shape), *[some(()) for _ in range(n)],
+                       shape=shape, ints=[int(w) for w in where]), shape)
+    outputs = sorted({int(v) for v in rng.integers(len(p) // 2, len(p), size=4)} | {len(p) - 1})
+    p.set_results(outputs)
+    return p, inputs

@@ -1,0 +1,1 @@
+"""Compiled loops, one build per variant."""

@@ -1,0 +1,107 @@
+"""Build time: write the opcodes and the elementwise kernels that follow from the op table.
+
+Usage: ``python -m adcore.optable.generate DIRECTORY`` writes ``ad_opcodes.h``,
+``adcore/optable/opcodes.pxd`` and ``elementwise.pxi`` below it.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+from . import N_ELEMENTWISE, NAMES, ROWS
+from .language import in_c
+
+MAIN = """
+cdef void main_{name}(rp y, const_rp x1, const_rp x2, const_rp x3, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+{body}
+
+cdef void ew_{name}(rp y, const_rp x1, const_rp x2, const_rp x3, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t whole = n & ~<Py_ssize_t>7
+    cdef double[8] b1
+    cdef double[8] b2
+    cdef double[8] b3
+    cdef double[8] out
+    main_{name}(y, x1, x2, x3, whole)
+    if whole != n:
+        n -= whole
+{tail_in}
+        main_{name}(out, b1, b2, b3, 8)
+        memcpy(y + whole, out, n * 8)
+
+
+cdef void run_{name}(double *s, Py_ssize_t y, const int32_t *x1, const int32_t *x2, const int32_t *x3,
+                     Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(n):
+        s[y + k] = c_{name}({gathered})
+"""
+
+
+def kernel(row):
+    """The loops of one elementwise row."""
+    name, n = row.name, len(row.args)
+    args = [f"x{k + 1}" for k in range(n)]
+    call = f"c_{name}({', '.join(a + '[i]' for a in args)})"
+    loop = f"    for i in range(n & ~<Py_ssize_t>7):\n        y[i] = {call}\n"
+    if row.narrow:
+        # the vector code is right for moderate arguments only; others take the scalar library
+        slow = f"libm_{name}({', '.join(a + '[i]' for a in args)})"
+        loop = (f"    if not {row.narrow}(x1, n):\n        for i in range(n):\n            y[i] = {slow}\n"
+                f"        return\n{loop}")
+    tail = "\n".join(f"        tail_in(b{k + 1}, x{k + 1} + whole, n)" for k in range(n))
+    gathered = ", ".join(f"s[{a}[k]]" for a in args)
+    text = MAIN.format(name=name, body=loop, tail_in=tail, gathered=gathered)
+    if row.narrow:
+        safe = f"ad_safe_{name}({gathered})"
+        text = text.replace(f"s[y + k] = c_{name}({gathered})", f"s[y + k] = {safe}")
+    return text
+
+
+def main(directory):
+    where = pathlib.Path(directory)
+    (where / "adcore" / "optable").mkdir(parents=True, exist_ok=True)
+    elementwise = ROWS[:N_ELEMENTWISE]
+    header = ["/* generated from the op table */", "#ifndef AD_OPCODES_H", "#define AD_OPCODES_H", "enum {"]
+    header += [f"    AD_OP_{name} = {number}," for number, name in enumerate(NAMES)]
+    header += [f"    AD_N_OPS = {len(NAMES)}", "};", f"#define AD_N_ELEMENTWISE {N_ELEMENTWISE}", "#endif", ""]
+    write(where / "ad_opcodes.h", "\n".join(header))
+    pxd = ["cdef enum:", f"    AD_N_ELEMENTWISE = {N_ELEMENTWISE}", f"    AD_N_OPS = {len(NAMES)}"]
+    pxd += [f"    AD_OP_{name} = {number}" for number, name in enumerate(NAMES)]
+    write(where / "adcore" / "optable" / "opcodes.pxd", "\n".join(pxd) + "\n")
+    write(where / "adcore" / "__init__.pxd", "")
+    write(where / "adcore" / "optable" / "__init__.pxd", "")
+    scalar = ["/* generated from the op table: the value of each elementwise op */"]
+    for row in elementwise:
+        params = ", ".join(f"double x{k + 1}" for k in range(len(row.args)))
+        body = in_c(row.value)
+        scalar.append(f"static inline double c_{row.name}({params}) {{ return {body}; }}")
+    scalar += ["", "/* one elementwise op on scalars, as the kernels compute it */",
+               "static inline double ad_evaluate(int op, double x1, double x2, double x3) {", "    switch (op) {"]
+    for number, row in enumerate(elementwise):
+        args = ", ".join(f"x{k + 1}" for k in range(len(row.args)))
+        name = f"ad_safe_{row.name}" if row.narrow else f"c_{row.name}"
+        scalar.append(f"    case {number}: return {name}({args});")
+    scalar += ["    }", "    return NAN;", "}"]
+    write(where / "ad_values.h", '#include "ad_math.h"\n' + "\n".join(scalar) + "\n")
+    pxi = ["# generated from the op table", 'cdef extern from "ad_values.h":']
+    for row in elementwise:
+        pxi.append(f"    double c_{row.name}({', '.join(['double'] * len(row.args))}) noexcept nogil")
+    pxi += [kernel(row) for row in elementwise]
+    pxi += ["", "cdef void fill_elementwise(ad_kernel_table *table) noexcept:"]
+    for number, row in enumerate(elementwise):
+        pxi.append(f"    table.elementwise[{number}] = <ad_elementwise_fn>ew_{row.name}")
+        pxi.append(f"    table.run[{number}] = run_{row.name}")
+    write(where / "elementwise.pxi", "\n".join(pxi) + "\n")
+
+
+def write(path, text):
+    """Write only what changed, so that an incremental build stays incremental."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,38 @@
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from adcore.tape.program cimport Instr, Program
+
+cdef class Builder:
+    cdef readonly Program out
+    cdef int32_t line               # source line of what is emitted next
+    cdef int32_t *table             # hash table of value numbers
+    cdef int64_t table_size, table_used
+    cdef int32_t[256] recent_maps
+    cdef int32_t[64] recent_reals
+    cdef bint rewrites
+
+    cdef int32_t emit(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2, int32_t x3,
+                      int32_t shape, int32_t param) except -1
+    cdef int32_t elementwise(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t x1, int32_t x2=*,
+                             int32_t x3=*) except -1
+    cdef int32_t view(self, uint8_t dtype, int32_t base, int32_t shape, int64_t offset,
+                      const int64_t *strides) except -1
+    cdef int32_t store(self, uint16_t op, uint8_t dtype, int32_t base, int32_t x, int32_t shape, int64_t offset,
+                       const int64_t *strides) except -1
+    cdef int32_t literal(self, double value) except -1
+    cdef int32_t full(self, uint8_t dtype, int32_t scalar, int32_t shape) except -1
+    cdef int32_t filled(self, uint8_t dtype, double value, int32_t shape) except -1
+    cdef int32_t cast(self, int32_t value, uint8_t dtype) except -1
+    cdef int32_t in_shape(self, int32_t value, int32_t shape, uint8_t dtype) except -1
+    cdef int32_t add_map(self, int64_t offset, const int64_t *strides, int64_t ndim) except -1
+    cdef int32_t copy_shape(self, Program source, int32_t shape) except -1
+    cdef int32_t translate(self, Program source, int32_t value, const int32_t *new) except -1
+    cdef bint number(self, int32_t value, double *number) noexcept
+    cdef int32_t append(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2, int32_t x3,
+                        int32_t shape, int32_t param) except -1
+    cdef int grow_table(self) except -1
+    cdef int32_t fold(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t x1, int32_t x2, int32_t x3) except -2
+    cdef int32_t compose(self, uint8_t dtype, int32_t base, int32_t shape, int64_t offset,
+                         const int64_t *strides) except -2
+    cdef int32_t through_updates(self, uint8_t dtype, int32_t base, int32_t x, int64_t offset,
+                                 const int64_t *strides, int depth) except -2
+    cdef bint covers(self, int32_t base, int32_t x, int64_t offset, const int64_t *strides) noexcept

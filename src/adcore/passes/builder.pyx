@@ -1,0 +1,516 @@
+"""The builder: appends to a new program through rewriting and hash-consing.
+
+Every pass emits through it, so what a pass writes is already simplified and no value is
+computed twice. Rules keep values to the bit, except that x + 0 may turn -0 into 0, that
+``power`` with exponent 2, 3, 1/2, -1 takes the cheaper op, and that derivative
+products with a finite literal drop the guard against 0 * inf.
+"""
+
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from libc.math cimport isfinite
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+from adcore.optable.opcodes cimport *
+from adcore.tape.maps cimport maps_disjoint, maps_equal
+from adcore.tape.program cimport BOOL, F32, F64, NARY, SCALAR_SHAPE, n_args, same_shape, size_at
+
+cdef extern from "ad_values.h":
+    double ad_evaluate(int op, double x1, double x2, double x3) noexcept nogil
+
+cdef enum:
+    NO = -2                 # "no rule applies"
+    MAX_DIMS = 64
+
+
+cdef uint64_t hash_instr(const Instr *instr) noexcept nogil:
+    cdef const uint64_t *w = <const uint64_t *>instr
+    cdef uint64_t h = w[0] * <uint64_t>0x9E3779B97F4A7C15
+    h = (h ^ (h >> 29) ^ w[1]) * <uint64_t>0xBF58476D1CE4E5B9
+    h = (h ^ (h >> 32) ^ w[2]) * <uint64_t>0x94D049BB133111EB
+    return h ^ (h >> 31)
+
+
+cdef bint is_map_op(int op) noexcept nogil:
+    return op in (AD_OP_VIEW, AD_OP_SUM, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
+                  AD_OP_ACCUMULATE, AD_OP_UPDATE)
+
+
+cdef class Builder:
+    """Builds one program; ``like`` is the program it is made from."""
+
+    def __cinit__(self, Program like, bint rewrites=True):
+        cdef int k
+        self.out = like.empty_like()
+        self.rewrites = rewrites
+        self.line = -1
+        self.table_size = 64
+        while self.table_size < 4 * like.length:
+            self.table_size *= 2
+        self.table = <int32_t *>PyMem_RawMalloc(self.table_size * sizeof(int32_t))
+        if self.table == NULL:
+            raise MemoryError()
+        for k in range(self.table_size):
+            self.table[k] = -1
+        for k in range(256):
+            self.recent_maps[k] = -1
+        for k in range(64):
+            self.recent_reals[k] = -1
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.table)
+
+    cdef int grow_table(self) except -1:
+        cdef int64_t size = self.table_size * 2, at
+        cdef Py_ssize_t k
+        cdef int32_t *table = <int32_t *>PyMem_RawMalloc(size * sizeof(int32_t))
+        if table == NULL:
+            raise MemoryError()
+        for k in range(size):
+            table[k] = -1
+        for k in range(self.out.length):
+            at = hash_instr(&self.out.code[k]) & (size - 1)
+            while table[at] >= 0:
+                at = (at + 1) & (size - 1)
+            table[at] = <int32_t>k
+        PyMem_RawFree(self.table)
+        self.table = table
+        self.table_size = size
+        return 0
+
+    cdef int32_t append(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2, int32_t x3,
+                        int32_t shape, int32_t param) except -1:
+        """The value of this very instruction, new or known (common subexpressions)."""
+        cdef Instr instr
+        cdef int64_t at
+        cdef int32_t found
+        instr.op = op
+        instr.dtype = dtype
+        instr.nargs = nargs
+        instr.x1 = x1
+        instr.x2 = x2
+        instr.x3 = x3
+        instr.shape = shape
+        instr.param = param
+        at = hash_instr(&instr) & (self.table_size - 1)
+        while self.table[at] >= 0:
+            found = self.table[at]
+            if not memcmp(&self.out.code[found], &instr, sizeof(Instr)):
+                return found
+            at = (at + 1) & (self.table_size - 1)
+        found = self.out.append(op, dtype, nargs, x1, x2, x3, shape, param)
+        self.out.line[found] = self.line
+        self.table[at] = found
+        self.table_used += 1
+        if 2 * self.table_used > self.table_size:
+            self.grow_table()
+        return found
+
+    # -- pools -----------------------------------------------------------------
+
+    cdef int32_t add_map(self, int64_t offset, const int64_t *strides, int64_t ndim) except -1:
+        cdef int64_t h = offset, k
+        cdef int32_t found
+        for k in range(ndim):
+            h = h * 31 + strides[k]
+        h = (h ^ (h >> 8) ^ ndim) & 255
+        found = self.recent_maps[h]
+        if found >= 0 and self.out.ints[found - 1] == ndim and self.out.ints[found] == offset and not memcmp(
+                self.out.ints + found + 1, strides, ndim * sizeof(int64_t)):
+            return found
+        self.out.add_ints(&ndim, 1)                 # a hidden length in front, to compare by
+        found = self.out.add_ints(&offset, 1)
+        self.out.add_ints(strides, ndim)
+        self.recent_maps[h] = found
+        return found
+
+    cdef int32_t copy_shape(self, Program source, int32_t shape) except -1:
+        return self.out.add_shape(source.ints[shape], source.ints + shape + 1)
+
+    cdef int32_t literal(self, double value) except -1:
+        cdef uint64_t bits
+        cdef int32_t slot, found
+        memcpy(&bits, &value, 8)
+        slot = <int32_t>((bits ^ (bits >> 32) ^ (bits >> 52)) & 63)
+        found = self.recent_reals[slot]
+        if found < 0 or memcmp(&self.out.reals[found], &value, 8):
+            found = self.out.add_real(value)
+            self.recent_reals[slot] = found
+        return self.append(AD_OP_LITERAL, F64, 0, -1, -1, -1, SCALAR_SHAPE, found)
+
+    cdef int32_t full(self, uint8_t dtype, int32_t scalar, int32_t shape) except -1:
+        if shape == SCALAR_SHAPE or self.out.ints[shape] == 0:
+            return self.cast(scalar, dtype)
+        return self.append(AD_OP_FULL, dtype, 1, scalar, -1, -1, shape, -1)
+
+    cdef int32_t filled(self, uint8_t dtype, double value, int32_t shape) except -1:
+        return self.full(dtype, self.literal(value), shape)
+
+    cdef int32_t cast(self, int32_t value, uint8_t dtype) except -1:
+        cdef Instr *instr = &self.out.code[value]
+        if instr.dtype == dtype or (instr.op == AD_OP_LITERAL and dtype in (F32, F64)):
+            return value
+        if instr.op == AD_OP_FULL:
+            return self.append(AD_OP_FULL, dtype, 1, instr.x1, -1, -1, instr.shape, -1)
+        return self.append(AD_OP_IDENTITY, dtype, 1, value, -1, -1, instr.shape, -1)
+
+    cdef int32_t in_shape(self, int32_t value, int32_t shape, uint8_t dtype) except -1:
+        """A value as an array of this shape: itself, or a scalar filled out."""
+        if same_shape(self.out.ints, self.out.code[value].shape, shape):
+            return self.cast(value, dtype)
+        return self.full(dtype, value, shape)
+
+    cdef bint number(self, int32_t value, double *number) noexcept:
+        """Is the value (every element of it) a literal?"""
+        cdef Instr *instr
+        if value < 0:
+            return False
+        instr = &self.out.code[value]
+        if instr.op == AD_OP_FULL:
+            instr = &self.out.code[instr.x1]
+        if instr.op != AD_OP_LITERAL:
+            return False
+        number[0] = self.out.reals[instr.param]
+        return True
+
+    # -- elementwise -------------------------------------------------------------
+
+    cdef int32_t elementwise(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t x1, int32_t x2=-1,
+                             int32_t x3=-1) except -1:
+        cdef uint8_t nargs = 1 if x2 < 0 else (2 if x3 < 0 else 3)
+        cdef int32_t[3] x
+        cdef int32_t folded
+        cdef int k, arrays = 0
+        x[0] = x1
+        x[1] = x2
+        x[2] = x3
+        if self.rewrites:
+            if self.out.ints[shape] > 0:
+                # a filled array is its scalar: operands broadcast
+                for k in range(nargs):
+                    if self.out.code[x[k]].op == AD_OP_FULL:
+                        x[k] = self.out.code[x[k]].x1
+                    elif self.out.ints[self.out.code[x[k]].shape] > 0:
+                        arrays += 1
+                if arrays == 0:
+                    folded = self.elementwise(op, dtype, SCALAR_SHAPE, x[0], x[1], x[2])
+                    return self.full(dtype, folded, shape)
+            folded = self.fold(op, dtype, shape, x[0], x[1], x[2])
+            if folded >= 0:
+                return folded
+        return self.append(op, dtype, nargs, x[0], x[1], x[2], shape, -1)
+
+    cdef int32_t fold(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t x1, int32_t x2, int32_t x3) except -2:
+        """The rules for elementwise ops: ``condition -> replacement`` in this order; NO when none applies."""
+        cdef double a = 0.0, b = 0.0, c = 0.0
+        cdef bint na = self.number(x1, &a), nb = self.number(x2, &b), nc = self.number(x3, &c)
+        cdef Instr *i1 = &self.out.code[x1]
+        cdef Instr *i2 = &self.out.code[x2] if x2 >= 0 else NULL
+        cdef int32_t inner
+        # all literals -> literal
+        if shape == SCALAR_SHAPE and na and (nb or x2 < 0) and (nc or x3 < 0) and dtype in (F64, F32):
+            a = ad_evaluate(op, a, b, c)
+            return self.literal(<double><float>a if dtype == F32 else a)
+        if op == AD_OP_IDENTITY:
+            if i1.dtype == dtype:
+                return x1
+        elif op == AD_OP_ADD:
+            if na and a == 0.0:
+                return self.in_shape(x2, shape, dtype)              # 0 + x -> x
+            if nb and b == 0.0:
+                return self.in_shape(x1, shape, dtype)              # x + 0 -> x
+            if i2.op == AD_OP_NEG and i2.dtype == dtype:
+                return self.elementwise(AD_OP_SUB, dtype, shape, x1, i2.x1)     # x + -y -> x - y
+            if i1.op == AD_OP_NEG and i1.dtype == dtype:
+                return self.elementwise(AD_OP_SUB, dtype, shape, x2, i1.x1)     # -x + y -> y - x
+        elif op == AD_OP_SUB:
+            if nb and b == 0.0:
+                return self.in_shape(x1, shape, dtype)              # x - 0 -> x
+            if na and a == 0.0:
+                inner = self.in_shape(x2, shape, dtype)
+                return self.elementwise(AD_OP_NEG, dtype, shape, inner)         # 0 - x -> -x
+            if i2.op == AD_OP_NEG and i2.dtype == dtype:
+                return self.elementwise(AD_OP_ADD, dtype, shape, x1, i2.x1)     # x - -y -> x + y
+        elif op == AD_OP_MUL or op == AD_OP_MULZ:
+            if na and a == 1.0:
+                return self.in_shape(x2, shape, dtype)              # 1 * x -> x
+            if nb and b == 1.0:
+                return self.in_shape(x1, shape, dtype)              # x * 1 -> x
+            if op == AD_OP_MULZ and ((na and isfinite(a) and a != 0.0) or (nb and isfinite(b))):
+                return self.elementwise(AD_OP_MUL, dtype, shape, x1, x2)        # no 0 * inf possible
+            if na and a == -1.0:
+                inner = self.in_shape(x2, shape, dtype)
+                return self.elementwise(AD_OP_NEG, dtype, shape, inner)         # -1 * x -> -x
+            if nb and b == -1.0:
+                inner = self.in_shape(x1, shape, dtype)
+                return self.elementwise(AD_OP_NEG, dtype, shape, inner)         # x * -1 -> -x
+            if i1.op == AD_OP_NEG and i2.op == AD_OP_NEG:
+                return self.elementwise(op, dtype, shape, i1.x1, i2.x1)         # -x * -y -> x * y
+            if op == AD_OP_MUL and x1 > x2:
+                return self.elementwise(op, dtype, shape, x2, x1)               # one order for CSE
+        elif op == AD_OP_DIV:
+            if nb and b == 1.0:
+                return self.in_shape(x1, shape, dtype)              # x / 1 -> x
+        elif op == AD_OP_NEG:
+            if i1.op == AD_OP_NEG and i1.dtype == dtype:
+                return i1.x1                                        # --x -> x
+            if i1.op == AD_OP_SUB and i1.dtype == dtype:
+                return NO
+        elif op == AD_OP_POWER and nb:
+            inner = self.in_shape(x1, shape, dtype)
+            if b == 1.0:
+                return inner                                        # x ** 1 -> x
+            if b == 2.0:
+                return self.elementwise(AD_OP_SQUARE, dtype, shape, inner)
+            if b == 3.0:
+                return self.elementwise(AD_OP_MUL, dtype, shape, inner,
+                                        self.elementwise(AD_OP_SQUARE, dtype, shape, inner))
+            if b == 0.5:
+                return self.elementwise(AD_OP_SQRT, dtype, shape, inner)
+            if b == -1.0:
+                return self.elementwise(AD_OP_RECIPROCAL, dtype, shape, inner)
+            if b == 0.0:
+                return self.filled(dtype, 1.0, shape)               # x ** 0 -> 1, also for NaN (as NumPy)
+        elif op == AD_OP_WHERE:
+            if na:
+                return self.in_shape(x2 if a != 0.0 else x3, shape, dtype)
+            if x2 == x3:
+                return self.in_shape(x2, shape, dtype)
+        return NO
+
+    # -- structure -----------------------------------------------------------------
+
+    cdef bint covers(self, int32_t base, int32_t x, int64_t offset, const int64_t *strides) noexcept:
+        """Does the map run over the whole base in its own order?"""
+        cdef const int64_t *ints = self.out.ints
+        cdef int32_t space = self.out.code[x].shape
+        cdef int64_t step = 1, k
+        if offset != 0 or size_at(ints, space) != size_at(ints, base):
+            return False
+        for k in range(ints[space] - 1, -1, -1):
+            if ints[space + 1 + k] > 1 and strides[k] != step:
+                return False
+            step *= ints[space + 1 + k]
+        return True
+
+    cdef int32_t view(self, uint8_t dtype, int32_t base, int32_t shape, int64_t offset,
+                      const int64_t *strides) except -1:
+        cdef Instr *below = &self.out.code[base]
+        cdef int64_t *ints = self.out.ints
+        cdef int64_t step = 1, k, ndim = ints[shape]
+        cdef bint identity = offset == 0 and same_shape(ints, below.shape, shape)
+        cdef int32_t found, space
+        cdef int64_t[MAX_DIMS] own
+        if self.rewrites:
+            if identity:
+                for k in range(ndim - 1, -1, -1):
+                    if ints[shape + 1 + k] > 1 and strides[k] != step:
+                        identity = False
+                        break
+                    step *= ints[shape + 1 + k]
+                if identity:
+                    return base
+            if below.op == AD_OP_FULL:
+                return self.full(dtype, below.x1, shape)
+            if ints[below.shape] == 0:
+                return self.full(dtype, base, shape)
+            if below.op == AD_OP_VIEW:
+                for k in range(ndim):
+                    own[k] = strides[k]
+                found = self.compose(dtype, base, shape, offset, own)
+                if found >= 0:
+                    return found
+                below = &self.out.code[base]
+                ints = self.out.ints
+            elif below.op == AD_OP_UPDATE or below.op == AD_OP_ACCUMULATE:
+                space = self.out.code[below.x2].shape
+                if same_shape(ints, space, shape):
+                    if below.op == AD_OP_UPDATE and maps_equal(
+                            ndim, ints + shape + 1, offset, strides, ints[below.param], ints + below.param + 1):
+                        return below.x2                             # what was written is what is read
+                    if maps_disjoint(ndim, ints + shape + 1, offset, strides, ints[below.param],
+                                     ints + below.param + 1):
+                        for k in range(ndim):
+                            own[k] = strides[k]
+                        return self.view(dtype, below.x1, shape, offset, own)
+        for k in range(ndim):
+            own[k] = strides[k] if self.out.ints[shape + 1 + k] > 1 else 0
+        return self.append(AD_OP_VIEW, dtype, 1, base, -1, -1, shape, self.add_map(offset, own, ndim))
+
+    cdef int32_t compose(self, uint8_t dtype, int32_t base, int32_t shape, int64_t offset,
+                         const int64_t *strides) except -2:
+        """A view of a view as one view, when the inner index never carries; NO otherwise."""
+        cdef Instr below = self.out.code[base]
+        cdef int64_t *ints = self.out.ints
+        cdef int64_t ndim = ints[shape], m = 0, k, j, rest, c, at
+        cdef int64_t[MAX_DIMS] dims, inner, dense, low, high, out
+        cdef int64_t start
+        # inner dimensions, merged where the base is walked evenly
+        for k in range(ints[below.shape]):
+            if ints[below.shape + 1 + k] == 0:
+                return NO
+            if ints[below.shape + 1 + k] == 1:
+                continue
+            if m and inner[m - 1] == ints[below.param + 1 + k] * ints[below.shape + 1 + k]:
+                dims[m - 1] *= ints[below.shape + 1 + k]
+                inner[m - 1] = ints[below.param + 1 + k]
+            else:
+                dims[m] = ints[below.shape + 1 + k]
+                inner[m] = ints[below.param + 1 + k]
+                m += 1
+        at = 1
+        for j in range(m - 1, -1, -1):
+            dense[j] = at
+            at *= dims[j]
+        rest = offset
+        start = ints[below.param]
+        for j in range(m):
+            c = rest // dense[j]
+            rest -= c * dense[j]
+            start += c * inner[j]
+            low[j] = c
+            high[j] = c
+        for k in range(ndim):
+            out[k] = 0
+            if ints[shape + 1 + k] <= 1:
+                continue
+            rest = strides[k]
+            for j in range(m):
+                # the multiple of dense[j] nearest to what is left, so that remainders stay small
+                c = rest // dense[j]
+                if j < m - 1 and (rest - c * dense[j]) * 2 > dense[j]:
+                    c += 1
+                elif j < m - 1 and (c * dense[j] - rest) * 2 > dense[j]:
+                    c -= 1
+                rest -= c * dense[j]
+                out[k] += c * inner[j]
+                if c > 0:
+                    high[j] += c * (ints[shape + 1 + k] - 1)
+                else:
+                    low[j] += c * (ints[shape + 1 + k] - 1)
+            if rest != 0:
+                return NO
+        for j in range(m):
+            if low[j] < 0 or high[j] >= dims[j]:
+                return NO
+        return self.view(dtype, below.x1, shape, start, out)
+
+    cdef int32_t through_updates(self, uint8_t dtype, int32_t base, int32_t x, int64_t offset,
+                                 const int64_t *strides, int depth) except -2:
+        """``accumulate(update(b, 0; m), x; m) -> update(b, x; m)``, also below updates of other elements."""
+        cdef Instr below = self.out.code[base]
+        cdef int64_t *ints = self.out.ints
+        cdef int32_t space = self.out.code[x].shape, inner
+        cdef int64_t[MAX_DIMS] own
+        cdef int64_t k
+        cdef double zero = 1.0
+        if below.op != AD_OP_UPDATE or depth > 8 or not same_shape(ints, self.out.code[below.x2].shape, space):
+            return NO
+        if maps_equal(ints[space], ints + space + 1, offset, strides, ints[below.param], ints + below.param + 1):
+            if self.number(below.x2, &zero) and zero == 0.0:
+                return self.store(AD_OP_UPDATE, dtype, below.x1, x, below.shape, offset, strides)
+            return NO
+        if not maps_disjoint(ints[space], ints + space + 1, offset, strides, ints[below.param],
+                             ints + below.param + 1):
+            return NO
+        inner = self.through_updates(dtype, below.x1, x, offset, strides, depth + 1)
+        if inner < 0:
+            return NO
+        for k in range(self.out.ints[space]):
+            own[k] = self.out.ints[below.param + 1 + k]
+        return self.store(AD_OP_UPDATE, dtype, inner, below.x2, below.shape, self.out.ints[below.param], own)
+
+    cdef int32_t store(self, uint16_t op, uint8_t dtype, int32_t base, int32_t x, int32_t shape, int64_t offset,
+                       const int64_t *strides) except -1:
+        """sum, reduce_*, accumulate, update: x written through a map over its own shape."""
+        cdef int64_t *ints = self.out.ints
+        cdef int32_t space = self.out.code[x].shape, found
+        cdef int64_t ndim = ints[space], k, step
+        cdef int64_t[MAX_DIMS] own
+        cdef Instr below
+        cdef double zero = 1.0
+        for k in range(ndim):
+            own[k] = strides[k] if ints[space + 1 + k] > 1 else 0
+        if self.rewrites:
+            if op == AD_OP_ACCUMULATE and self.number(base, &zero) and zero == 0.0:
+                op = AD_OP_SUM
+                base = -1
+            if op == AD_OP_SUM and size_at(ints, space) == 0:
+                return self.filled(dtype, 0.0, shape)
+            if op != AD_OP_ACCUMULATE and self.covers(shape, x, offset, own):
+                step = 1
+                for k in range(ints[shape] - 1, -1, -1):
+                    own[k] = step
+                    step *= ints[shape + 1 + k]
+                return self.cast(self.view(self.out.code[x].dtype, x, shape, 0, own), dtype)
+            if op == AD_OP_ACCUMULATE:
+                if self.covers(shape, x, offset, own) and same_shape(ints, space, shape):
+                    return self.elementwise(AD_OP_ADD, dtype, shape, base, x)
+                found = self.through_updates(dtype, base, x, offset, own, 0)
+                if found >= 0:
+                    return found
+                ints = self.out.ints
+            elif op == AD_OP_UPDATE:
+                below = self.out.code[base]
+                if below.op == AD_OP_UPDATE and same_shape(ints, self.out.code[below.x2].shape, space):
+                    if maps_equal(ndim, ints + space + 1, offset, own, ints[below.param], ints + below.param + 1):
+                        return self.store(op, dtype, below.x1, x, shape, offset, own)   # written over
+                    if (self.out.code[below.x1].op != AD_OP_EMPTY
+                            and 2 * size_at(ints, space) == size_at(ints, shape)
+                            and maps_disjoint(ndim, ints + space + 1, offset, own, ints[below.param],
+                                              ints + below.param + 1)):
+                        # two halves make the whole: what was there before does not matter
+                        base = self.append(AD_OP_UPDATE, dtype, 2,
+                                           self.append(AD_OP_EMPTY, dtype, 0, -1, -1, -1, shape, -1),
+                                           below.x2, -1, shape, below.param)
+        if base < 0:
+            return self.append(op, dtype, 1, x, -1, -1, shape, self.add_map(offset, own, ndim))
+        return self.append(op, dtype, 2, base, x, -1, shape, self.add_map(offset, own, ndim))
+
+    # -- any instruction ---------------------------------------------------------------
+
+    cdef int32_t emit(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2, int32_t x3,
+                      int32_t shape, int32_t param) except -1:
+        """Any instruction, all its numbers already those of the new program."""
+        if op < AD_N_ELEMENTWISE:
+            return self.elementwise(op, dtype, shape, x1, x2, x3)
+        if op == AD_OP_FULL:
+            return self.full(dtype, x1, shape)
+        return self.append(op, dtype, nargs, x1, x2, x3, shape, param)
+
+    cdef int32_t translate(self, Program source, int32_t value, const int32_t *new) except -1:
+        """Instruction ``value`` of another program, with its arguments renumbered by ``new``."""
+        cdef Instr *instr = &source.code[value]
+        cdef int32_t shape, at
+        cdef int64_t number
+        cdef int64_t[MAX_DIMS] strides
+        cdef int k, n
+        self.line = source.line[value]
+        if instr.op == AD_OP_LITERAL:
+            return self.literal(source.reals[instr.param])
+        shape = self.copy_shape(source, instr.shape)
+        if instr.op == AD_OP_VIEW:
+            return self.view(instr.dtype, new[instr.x1], shape, source.ints[instr.param], source.ints + instr.param + 1)
+        if is_map_op(instr.op):
+            if instr.nargs == 1:
+                return self.store(instr.op, instr.dtype, -1, new[instr.x1], shape, source.ints[instr.param],
+                                  source.ints + instr.param + 1)
+            return self.store(instr.op, instr.dtype, new[instr.x1], new[instr.x2], shape, source.ints[instr.param],
+                              source.ints + instr.param + 1)
+        if instr.nargs == NARY:
+            n = n_args(instr)
+            at = <int32_t>self.out.n_ints
+            for k in range(n):
+                number = new[source.ints[instr.x1 + k]]
+                self.out.add_ints(&number, 1)
+            shape = self.copy_shape(source, instr.shape)
+            if instr.op == AD_OP_CALL:
+                return self.append(instr.op, instr.dtype, NARY, at, n, -1, shape, instr.param)
+            k = self.out.add_ints(source.ints + instr.param, n - 1)
+            return self.append(instr.op, instr.dtype, NARY, at, n, -1, shape, k)
+        if instr.op == AD_OP_CUMSUM:
+            at = self.out.add_ints(source.ints + instr.param, 4)
+            return self.append(instr.op, instr.dtype, 1, new[instr.x1], -1, -1, shape, at)
+        return self.emit(instr.op, instr.dtype, instr.nargs,
+                         new[instr.x1] if instr.nargs > 0 else -1, new[instr.x2] if instr.nargs > 1 else -1,
+                         new[instr.x3] if instr.nargs > 2 else -1, shape, instr.param)

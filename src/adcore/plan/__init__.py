@@ -1,0 +1,1 @@
+"""Plans: fusion, memory, lowering."""

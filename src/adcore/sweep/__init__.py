@@ -1,0 +1,1 @@
+"""Sweeps: the executor and the engine."""

@@ -1,0 +1,1 @@
+"""Programs: columns of instructions with their pools."""

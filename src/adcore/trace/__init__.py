@@ -1,0 +1,1 @@
+"""Traced arrays and scalars: what records a program while f runs."""

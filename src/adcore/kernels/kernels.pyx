@@ -12,6 +12,9 @@ from libc.string cimport memcpy, memset
 cdef extern from *:
     """
     #include "ad_math.h"
+    #ifndef AD_RESTRICT
+    #define AD_RESTRICT
+    #endif
     typedef double *AD_RESTRICT ad_rp;
     typedef const double *AD_RESTRICT ad_const_rp;
     #ifndef AD_CHECKED

@@ -56,7 +56,7 @@ cdef struct Lane:           # a virtual register of a block step
 
 
 cdef struct Loaded:         # a read that the current group has made already
-    int32_t group, next, lane
+    int32_t group, root, next, lane
     int64_t offset
     const int64_t *strides
 
@@ -450,9 +450,16 @@ cdef class Lowering:
                 row[k] = strides[k]
         return 0
 
+    cdef int32_t current_load(self, int32_t at, int32_t root, int32_t group) noexcept:
+        """The head of the loads of a root, unless it is left over from an earlier group."""
+        cdef Loaded *loaded = (<Loaded *>self.loaded.data) + at
+        if at < 0 or at >= self.loaded.n or loaded.group != group or loaded.root != root:
+            return -1
+        return at
+
     cdef int32_t lane_for(self, Operand operand, int32_t group, int32_t space) except -1:
         """The register that holds an operand, loading it when the group has not yet."""
-        cdef int32_t at, lane, root = operand.root
+        cdef int32_t at, head, lane, root = operand.root
         cdef Loaded *loaded
         cdef Access *access
         cdef Splat *splat
@@ -462,10 +469,10 @@ cdef class Lowering:
         if operand.direct and self.fusion.in_register(root, group) and self.mark[root] == group:
             return self.lane_of[root]
         at = self.first_loaded[root]
+        head = self.current_load(at, root, group)
+        at = head
         while at >= 0:
             loaded = (<Loaded *>self.loaded.data) + at
-            if loaded.group != group:
-                break
             if operand.scalar:
                 return loaded.lane
             same = loaded.offset == operand.offset and (loaded.strides == NULL) == (operand.strides == NULL)
@@ -480,10 +487,11 @@ cdef class Lowering:
         lane = self.new_lane()
         loaded = <Loaded *>pool_add(&self.loaded, 1)
         loaded.group = group
+        loaded.root = root
         loaded.lane = lane
         loaded.offset = operand.offset
         loaded.strides = operand.strides
-        loaded.next = self.first_loaded[root]
+        loaded.next = head
         self.first_loaded[root] = <int32_t>(self.loaded.n - 1)
         if operand.scalar:
             splat = <Splat *>pool_add(&self.plan.splats, 1)

@@ -167,7 +167,7 @@ cdef class Fusion:
         cdef const int64_t *ints = self.program.ints
         cdef Reader *reader
         cdef Role role = role_of(self.program.code[base].op)
-        if role == LEAF or self.is_output[base] or not self.in_memory[base]:
+        if role in (LEAF, FILLED) or self.is_output[base] or not self.in_memory[base]:
             return False
         space = self.space_of(store)
         at = self.first_reader[base]

@@ -289,11 +289,11 @@ cdef class Lowering:
                 return 0
             at = arg(instr, self.program.ints, 0)
             base = &self.program.code[at]
-            if base.op == AD_OP_EMPTY and not self.fusion.demanded[at]:
+            if base.op == AD_OP_EMPTY:
                 return 0
             fill = <Fill *>pool_add(&self.plan.fills, 1)
             fill.to = self.place_of(value)
-            if base.op == AD_OP_FULL and not self.fusion.demanded[at]:
+            if base.op == AD_OP_FULL:
                 if self.program.code[base.x1].op == AD_OP_LITERAL:
                     fill.kind = FILL_VALUE
                     fill.value = self.program.reals[self.program.code[base.x1].param]

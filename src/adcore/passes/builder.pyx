@@ -19,7 +19,7 @@ cdef extern from "ad_values.h":
     double ad_evaluate(int op, double x1, double x2, double x3) noexcept nogil
 
 cdef enum:
-    NO = -2                 # "no rule applies"
+    NO = -3                 # "no rule applies"; -2 is an error
     MAX_DIMS = 64
 
 

@@ -3,7 +3,7 @@
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, uint8_t
 
-from adcore.optable.opcodes cimport AD_OP_CONST, AD_OP_INPUT, AD_OP_SCALAR
+from adcore.optable.opcodes cimport AD_OP_INPUT
 from adcore.passes.builder cimport Builder
 from adcore.tape.program cimport Program, arg, n_args
 
@@ -42,6 +42,9 @@ cdef uint8_t *mark_live(Program program) except NULL:
         raise MemoryError()
     for i in range(program.n_results):
         live[program.results[i]] = 1
+    for i in range(program.length):
+        if program.code[i].op == AD_OP_INPUT:       # a run binds it, used or not
+            live[i] = 1
     for i in range(program.length - 1, -1, -1):
         if live[i]:
             for k in range(n_args(&program.code[i])):

@@ -18,6 +18,7 @@ from adcore.plan.fuse cimport (
 from adcore.plan.memory cimport Layout, item_size
 from adcore.plan.plan cimport *
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
+from adcore.tape.maps cimport maps_disjoint
 from adcore.tape.program cimport BOOL, F32, F64, I64, Instr, NARY, Program, arg, n_args, size_at
 
 from adcore import optable
@@ -681,11 +682,13 @@ cdef class Lowering:
         # a direct load is a pointer into memory; numbered downwards from -2
         for i in range(step.n_loads):
             lane = loads[i].reg
-            if loads[i].direct:
+            # a pointer is no snapshot: what a write of this step changes is copied first
+            if loads[i].direct and not self.is_overwritten(step, &loads[i]):
                 n_direct += 1
                 lanes[lane].access = i
                 lanes[lane].physical = -1 - n_direct
             else:
+                loads[i].direct = 0
                 lanes[lane].physical = n_temps
                 n_temps += 1
         for i in range(step.n_splats):
@@ -743,15 +746,32 @@ cdef class Lowering:
     cdef bint reads_overlap(self, const Step *step, const Access *store) noexcept:
         """Does a read of this step touch the memory that the store writes?"""
         cdef Access *loads = (<Access *>self.plan.accesses.data) + step.first_load
-        cdef int64_t[2] written, read
         cdef int32_t i
-        self.extent(step, store, written)
         for i in range(step.n_loads):
-            if loads[i].slot == store.slot:
-                self.extent(step, &loads[i], read)
-                if read[0] < written[1] and written[0] < read[1]:
-                    return True
+            if self.overlap(step, &loads[i], store):
+                return True
         return False
+
+    cdef bint is_overwritten(self, const Step *step, const Access *load) noexcept:
+        """Does a write of this step touch the memory that the load reads?"""
+        cdef Access *stores = (<Access *>self.plan.accesses.data) + step.first_store
+        cdef int32_t i
+        for i in range(step.n_stores):
+            if self.overlap(step, load, &stores[i]):
+                return True
+        return False
+
+    cdef bint overlap(self, const Step *step, const Access *one, const Access *other) noexcept:
+        cdef const int64_t *longs = <int64_t *>self.plan.longs.data
+        cdef int64_t[2] first, second
+        if one.slot != other.slot:
+            return False
+        self.extent(step, one, first)
+        self.extent(step, other, second)
+        if first[1] <= second[0] or second[1] <= first[0]:
+            return False
+        return one.dtype != other.dtype or not maps_disjoint(
+            step.ndim, longs + step.dims, one.offset, longs + one.strides, other.offset, longs + other.strides)
 
     cdef void extent(self, const Step *step, const Access *access, int64_t *bounds) noexcept:
         """First and one past the last byte that an access reaches in its slot."""

@@ -1,0 +1,1637 @@
+"""Traced arrays and scalars: what user code computes with while its operations are recorded.
+
+A traced array is a buffer and an affine map into it. A buffer's current version is a value of the
+tape; a write through any view makes a new version, a read records a view of the
+current one. Arrays are lazy: an operation infers its shape and dtype and appends an
+instruction. Scalars are eager as well: when their operands are known, so are they, by the same
+arithmetic as the kernels.
+
+Invariant: ``trace.active[v]`` is 1 exactly when value v depends, through something that has a derivative,
+on an input that is being differentiated; such a value never turns into a plain number silently.
+"""
+
+cimport numpy as cnp
+from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
+from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcpy
+
+import math
+import operator
+import sys
+import weakref
+
+import numpy as np
+
+from adcore import errors, optable
+
+from adcore.optable.opcodes cimport *
+from adcore.passes.builder cimport Builder
+from adcore.tape.program cimport BOOL, F32, F64, I64, NARY, Program, SCALAR_SHAPE, arg, n_args, size_at
+
+cnp.import_array()
+
+cdef extern from "ad_values.h":
+    double ad_evaluate(int op, double x1, double x2, double x3) noexcept nogil
+
+cdef enum:
+    MAX_DIMS = 64
+
+cdef object DTYPES = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.bool_), np.dtype(np.int64))
+cdef dict DTYPE_CODE = {d: k for k, d in enumerate(DTYPES)}
+cdef object INSIDE = "adcore"
+
+
+def user_place():
+    """(file, line) of the innermost frame outside adcore."""
+    frame = sys._getframe(0)
+    while frame is not None and (frame.f_globals.get("__name__") or "").split(".")[0] in ("adcore", "numpy", "scipy"):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    return frame.f_code.co_filename.rsplit("/", 1)[-1], frame.f_lineno
+
+
+def where_text():
+    """The user's place as the head of an error message."""
+    place = user_place()
+    return f"{place[0]}:{place[1]}: " if place else ""
+
+
+cdef class Trace:
+    """One recording: the tape, what it binds, and which of its values are active."""
+
+    cdef readonly Program tape
+    cdef readonly list inputs, consts, scalars
+    cdef readonly bint closed
+    cdef uint8_t *active
+    cdef Py_ssize_t active_capacity
+    cdef dict literals, const_of
+    cdef readonly dict kept             # value -> ndarray it was found to be
+    cdef object buffers                 # live buffers, so that forcing keeps their values
+    cdef object __weakref__
+
+    def __cinit__(self):
+        self.tape = Program()
+        self.inputs = []
+        self.consts = []
+        self.scalars = []
+        self.literals = {}
+        self.const_of = {}
+        self.kept = {}
+        self.buffers = weakref.WeakSet()
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.active)
+
+    def close(self):
+        """No more recording: traced values that escaped say so when they are used."""
+        self.closed = True
+
+    cdef int check(self) except -1:
+        if self.closed:
+            raise errors.AdcoreError(
+                f"{where_text()}a traced value is used after the function that adcore recorded has returned: "
+                "return what you need instead of keeping it")
+        return 0
+
+    cdef int32_t append(self, int op, int dtype, int nargs, int32_t x1, int32_t x2, int32_t x3, int32_t shape,
+                        int32_t param) except -1:
+        """Record one instruction; it is active when an argument is and its dtype has derivatives."""
+        cdef int32_t value = self.tape.append(op, dtype, nargs, x1, x2, x3, shape, param)
+        cdef uint8_t active = 0
+        if value >= self.active_capacity:
+            self.grow(value + 1)
+        if dtype == F64 or dtype == F32:
+            if nargs == NARY:
+                active = self.any_active(value)
+            else:
+                if nargs > 0:
+                    active = self.active[x1]
+                if nargs > 1:
+                    active |= self.active[x2]
+                if nargs > 2:
+                    active |= self.active[x3]
+        self.active[value] = active
+        return value
+
+    cdef uint8_t any_active(self, int32_t value) noexcept:
+        cdef int k
+        for k in range(n_args(&self.tape.code[value])):
+            if self.active[arg(&self.tape.code[value], self.tape.ints, k)]:
+                return 1
+        return 0
+
+    cdef int grow(self, Py_ssize_t wanted) except -1:
+        cdef Py_ssize_t target = max(wanted + wanted // 2, 256)
+        cdef uint8_t *moved = <uint8_t *>PyMem_RawRealloc(self.active, target)
+        if moved == NULL:
+            raise MemoryError()
+        self.active = moved
+        self.active_capacity = target
+        return 0
+
+    # -- leaves ------------------------------------------------------------------
+
+    def add_input(self, array, bint active):
+        """An argument of the recorded function: a C-contiguous float array that stays as it is."""
+        cdef int32_t shape = self.shape_of_tuple(array.shape)
+        cdef int32_t value = self.append(AD_OP_INPUT, DTYPE_CODE[array.dtype], 0, -1, -1, -1, shape, len(self.inputs))
+        self.tape.n_inputs += 1
+        self.inputs.append(array)
+        self.active[value] = active
+        return value
+
+    def input_array(self, array, bint active, bint scalar):
+        """The traced value for an argument: an array, or a scalar when ``scalar``."""
+        cdef int32_t value = self.add_input(array, active)
+        self.kept[value] = array
+        if scalar:
+            return make_scalar(self, value, DTYPE_CODE[array.dtype], True, float(array))
+        return wrap(self, value, array.shape)
+
+    cdef int32_t shape_of_tuple(self, shape) except -1:
+        cdef int64_t[MAX_DIMS] dims
+        cdef Py_ssize_t n = len(shape), k
+        if n > MAX_DIMS - 2:
+            raise errors.AdcoreError(f"{where_text()}an array of {n} dimensions: at most {MAX_DIMS - 2}")
+        for k in range(n):
+            dims[k] = shape[k]
+        return self.tape.add_shape(n, dims)
+
+    cdef int32_t number(self, double value) except -1:
+        """A Python number: baked into the program when it is structural, else bound by each run."""
+        cdef object key = value if value == value else None
+        cdef int32_t found
+        if value == 0.0:
+            key = (math.copysign(1.0, value),)
+        known = self.literals.get(key)
+        if known is not None:
+            return known
+        if value != value or value == math.floor(value) and -16.0 <= value <= 16.0 or abs(value) == 0.5:
+            found = self.append(AD_OP_LITERAL, F64, 0, -1, -1, -1, SCALAR_SHAPE, self.tape.add_real(value))
+        else:
+            found = self.append(AD_OP_SCALAR, F64, 0, -1, -1, -1, SCALAR_SHAPE, len(self.scalars))
+            self.tape.n_scalars += 1
+            self.scalars.append(value)
+        self.literals[key] = found
+        return found
+
+    cdef int32_t constant(self, array) except -1:
+        """An array of the surroundings, as it is now: the user may write to it later."""
+        cdef int32_t value
+        known = self.const_of.get(id(array))
+        if known is not None and (not array.flags.writeable or np.array_equal(known[1], array, equal_nan=True)):
+            return known[2]
+        plain = plain_array(array)
+        snapshot = plain.copy() if plain is array and array.flags.writeable else plain
+        value = self.new_constant(snapshot)
+        self.const_of[id(array)] = (array, snapshot, value)     # keeps the id taken
+        return value
+
+    cdef int32_t new_constant(self, snapshot) except -1:
+        cdef int32_t value = self.append(AD_OP_CONST, DTYPE_CODE[snapshot.dtype], 0, -1, -1, -1,
+                                         self.shape_of_tuple(snapshot.shape), len(self.consts))
+        self.tape.n_consts += 1
+        self.consts.append(snapshot)
+        self.kept[value] = snapshot
+        return value
+
+    cdef object shape_tuple(self, int32_t value):
+        return self.tape.shape_tuple(value)
+
+    # -- forcing -----------------------------------------------------------------------
+
+    cdef object force(self, int32_t value):
+        """The array that a value is, by running what was recorded; kept for later."""
+        cdef Buffer buffer
+        found = self.kept.get(value)
+        if found is not None:
+            return found
+        self.check()
+        targets = [value]
+        for buffer in list(self.buffers):
+            if buffer.value not in self.kept and buffer.value not in targets and buffer.value < self.tape.length:
+                targets.append(buffer.value)
+        program, inputs = self.slice(targets)
+        from adcore.sweep import engine
+        results = engine.evaluate(program, inputs, self.consts, self.scalars)
+        for target, result in zip(targets, results):
+            self.kept[target] = result
+        return self.kept[value]
+
+    cdef tuple slice(self, list targets):
+        """A program for these values that starts from what is known already."""
+        cdef Py_ssize_t i, n = max(targets) + 1
+        cdef int k
+        cdef Builder builder = Builder(self.tape)
+        cdef int32_t[::1] new = np.full(n, -1, dtype=np.int32)
+        cdef uint8_t[::1] live = np.zeros(n, dtype=np.uint8)
+        cdef Program out
+        for i in targets:
+            live[i] = 1
+        for i in range(n - 1, -1, -1):
+            if live[i] and i not in self.kept:
+                for k in range(n_args(&self.tape.code[i])):
+                    live[arg(&self.tape.code[i], self.tape.ints, k)] = 1
+        inputs = []
+        builder.out.n_inputs = 0
+        for i in range(n):
+            if not live[i]:
+                continue
+            op = self.tape.code[i].op
+            if i in self.kept and op != AD_OP_CONST:
+                new[i] = builder.append(AD_OP_INPUT, self.tape.code[i].dtype, 0, -1, -1, -1,
+                                        builder.copy_shape(self.tape, self.tape.code[i].shape), len(inputs))
+                inputs.append(np.ascontiguousarray(self.kept[i]))
+                builder.out.n_inputs += 1
+            else:
+                new[i] = builder.translate(self.tape, <int32_t>i, &new[0])
+        out = builder.out
+        out.set_results([new[i] for i in targets])
+        return out, inputs
+
+
+cdef object plain_array(array):
+    """A constant as float64, float32 or bool, C-contiguous and native; refuses what has no such form."""
+    dtype = array.dtype
+    kind = dtype.kind
+    if kind == "f" and dtype.itemsize in (4, 8):
+        dtype = np.float32 if dtype.itemsize == 4 else np.float64
+    elif kind == "f" and dtype.itemsize == 2:
+        dtype = np.float32
+    elif kind in "iu":
+        dtype = np.float64
+    elif kind != "b":
+        raise errors.ArgumentError(
+            f"{where_text()}an array of dtype {array.dtype} meets a traced value: "
+            "adcore computes with float64, float32, integer and bool arrays")
+    if array.ndim == 0:
+        return np.array(array, dtype=dtype)
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+# -- buffers and arrays -------------------------------------------------------------------
+
+cdef class Buffer:
+    """Memory of the traced program: its current version, and writes of single elements still pending."""
+
+    cdef Trace trace
+    cdef int32_t value
+    cdef int32_t version
+    cdef dict pending                   # element -> TracedScalar, newer than ``value``
+    cdef object __weakref__
+
+    cdef int flush(self) except -1:
+        """Write the pending elements as one instruction."""
+        cdef Trace trace = self.trace
+        cdef int64_t number
+        cdef int32_t args, where
+        cdef TracedScalar scalar
+        cdef dict pending = self.pending
+        if not pending:
+            return 0
+        trace.check()
+        self.pending = None
+        args = <int32_t>trace.tape.n_ints
+        number = self.value
+        trace.tape.add_ints(&number, 1)
+        for scalar in pending.values():
+            number = scalar.value
+            trace.tape.add_ints(&number, 1)
+        where = <int32_t>trace.tape.n_ints
+        for element in pending:
+            number = element
+            trace.tape.add_ints(&number, 1)
+        self.value = trace.append(AD_OP_PACK, trace.tape.code[self.value].dtype, NARY, args, len(pending) + 1, -1,
+                                  trace.tape.code[self.value].shape, where)
+        self.version += 1
+        return 0
+
+
+cdef class Traced:
+    """What traced arrays and traced scalars share."""
+
+    __array_priority__ = 1000.0
+
+    cdef Trace trace
+
+    cdef int32_t read(self) except -1:
+        """The value number this object stands for now."""
+        raise NotImplementedError
+
+    cdef bint is_active(self) except -1:
+        return self.trace.active[self.read()]
+
+    # operators: NumPy's protocols and Python's, one line each
+    def __add__(a, b): return binary(AD_OP_ADD, a, b)
+    def __radd__(a, b): return binary(AD_OP_ADD, b, a)
+    def __sub__(a, b): return binary(AD_OP_SUB, a, b)
+    def __rsub__(a, b): return binary(AD_OP_SUB, b, a)
+    def __mul__(a, b): return binary(AD_OP_MUL, a, b)
+    def __rmul__(a, b): return binary(AD_OP_MUL, b, a)
+    def __truediv__(a, b): return binary(AD_OP_DIV, a, b)
+    def __rtruediv__(a, b): return binary(AD_OP_DIV, b, a)
+    def __floordiv__(a, b): return binary(AD_OP_FLOOR_DIVIDE, a, b)
+    def __rfloordiv__(a, b): return binary(AD_OP_FLOOR_DIVIDE, b, a)
+    def __mod__(a, b): return binary(AD_OP_MOD, a, b)
+    def __rmod__(a, b): return binary(AD_OP_MOD, b, a)
+    def __divmod__(a, b): return binary(AD_OP_FLOOR_DIVIDE, a, b), binary(AD_OP_MOD, a, b)
+    def __rdivmod__(a, b): return binary(AD_OP_FLOOR_DIVIDE, b, a), binary(AD_OP_MOD, b, a)
+    def __pow__(a, b, mod): return binary(AD_OP_POWER, a, b)
+    def __rpow__(a, b, mod): return binary(AD_OP_POWER, b, a)
+    def __matmul__(a, b): return matmul(a, b)
+    def __rmatmul__(a, b): return matmul(b, a)
+    def __neg__(a): return unary(AD_OP_NEG, a)
+    def __pos__(a): return unary(AD_OP_IDENTITY, a)
+    def __abs__(a): return unary(AD_OP_ABS, a)
+    def __invert__(a): return unary(AD_OP_LOGICAL_NOT, a)
+    def __and__(a, b): return binary(AD_OP_LOGICAL_AND, a, b)
+    def __rand__(a, b): return binary(AD_OP_LOGICAL_AND, b, a)
+    def __or__(a, b): return binary(AD_OP_LOGICAL_OR, a, b)
+    def __ror__(a, b): return binary(AD_OP_LOGICAL_OR, b, a)
+    def __xor__(a, b): return binary(AD_OP_LOGICAL_XOR, a, b)
+    def __rxor__(a, b): return binary(AD_OP_LOGICAL_XOR, b, a)
+
+    def __richcmp__(a, b, int op):
+        if b is None:
+            return op == Py_NE
+        if op == Py_LT:
+            return binary(AD_OP_LT, a, b)
+        if op == Py_LE:
+            return binary(AD_OP_LE, a, b)
+        if op == Py_GT:
+            return binary(AD_OP_GT, a, b)
+        if op == Py_GE:
+            return binary(AD_OP_GE, a, b)
+        if op == Py_EQ:
+            return binary(AD_OP_EQ, a, b)
+        return binary(AD_OP_NE, a, b)
+
+    __hash__ = None
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if method == "__call__" and not kwargs:
+            op = UFUNCS.get(ufunc)
+            if op is not None:
+                if len(inputs) == 1:
+                    return unary(op, inputs[0])
+                return binary(op, inputs[0], inputs[1])
+        from adcore.front import dispatch
+        return dispatch.ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func, types, args, kwargs):
+        from adcore.front import dispatch
+        return dispatch.function(func, args, kwargs)
+
+    def __getattr__(self, name):
+        # methods that are not hot live in the front, under NumPy's names
+        if name.startswith("__"):
+            raise AttributeError(name)
+        from adcore.front import dispatch
+        return dispatch.method(self, name)
+
+    # leaving the trace: never silently
+
+    cdef object lost(self, str what, str remedy):
+        return errors.LostTrace(
+            f"{where_text()}{what} of a traced value would drop its derivative, which is wanted here. {remedy}")
+
+    def concrete(self):
+        """The plain array this value is now."""
+        return self.trace.force(self.read())
+
+    def __bool__(self):
+        array = self.concrete()
+        return bool(array)
+
+    def __int__(self):
+        return int(self.concrete())
+
+    def __index__(self):
+        if self.is_active():
+            raise TypeError(f"{where_text()}a float cannot be an index: use int(...)")
+        return operator.index(self.concrete()[()])
+
+    def __float__(self):
+        if self.is_active():
+            raise self.lost("float()", "Use NumPy's function instead of one that wants a plain float (np.sin for "
+                            "math.sin), assign into an array that NumPy makes inside the function, or wrap the value "
+                            "in adcore.stop_gradient.")
+        return float(self.concrete())
+
+    def __complex__(self):
+        return complex(float(self))
+
+    def item(self, *index):
+        """A plain number; refused for values that are being differentiated."""
+        if index:
+            return self[index if len(index) > 1 else index[0]].item()
+        if self.is_active():
+            raise self.lost("item()", "Use the element itself, x[i].")
+        return self.concrete().item()
+
+    def tolist(self):
+        """Nested lists of traced scalars (plain numbers when not differentiated)."""
+        if not self.is_active():
+            return self.concrete().tolist()
+        return [row.tolist() if isinstance(row, TracedArray) else row for row in self]
+
+    def __round__(self, digits=None):
+        from adcore.front import dispatch
+        return dispatch.function(np.round, (self, digits or 0), {})
+
+    def __format__(self, spec):
+        return format(self.concrete()[()] if not self.shape else self.concrete(), spec)
+
+    def __repr__(self):
+        return f"traced {self.concrete()!r}"
+
+    def __str__(self):
+        return str(self.concrete())
+
+    def __copy__(self):
+        return unary(AD_OP_IDENTITY, self)
+
+    def __deepcopy__(self, memo):
+        return unary(AD_OP_IDENTITY, self)
+
+
+cdef class TracedScalar(Traced):
+    """A traced number: NumPy's float64 scalar while it is recorded. Immutable."""
+
+    cdef int32_t value
+    cdef uint8_t code                   # dtype
+    cdef bint known
+    cdef double number
+
+    cdef int32_t read(self) except -1:
+        if self.trace.closed:
+            self.trace.check()
+        return self.value
+
+    shape = ()
+    ndim = 0
+    size = 1
+    strides = ()
+
+    @property
+    def dtype(self):
+        return DTYPES[self.code]
+
+    @property
+    def itemsize(self):
+        return DTYPES[self.code].itemsize
+
+    @property
+    def T(self):
+        return self
+
+    real = T
+
+    @property
+    def imag(self):
+        return 0.0
+
+    def concrete(self):
+        if self.known:
+            return np.array(self.number, dtype=DTYPES[self.code])
+        return self.trace.force(self.read())
+
+    def __bool__(self):
+        if self.known:
+            return self.number != 0.0
+        return bool(self.trace.force(self.read()))
+
+    def __len__(self):
+        raise TypeError("len() of a scalar")
+
+    def __iter__(self):
+        raise TypeError("iteration over a scalar")
+
+    def __getitem__(self, key):
+        if key == () or key is Ellipsis:
+            return self
+        if key is None:
+            return as_array(self).__getitem__(None)
+        raise IndexError(f"{where_text()}invalid index to scalar variable")
+
+
+cdef TracedScalar make_scalar(Trace trace, int32_t value, int code, bint known, double number):
+    cdef TracedScalar scalar = TracedScalar.__new__(TracedScalar)
+    scalar.trace = trace
+    scalar.value = value
+    scalar.code = code
+    scalar.known = known
+    scalar.number = number
+    return scalar
+
+
+cdef class TracedArray(Traced):
+    """A traced array: a map into a buffer. Mutable, with NumPy's view semantics."""
+
+    cdef Buffer buffer
+    cdef readonly tuple shape
+    cdef int64_t offset
+    cdef tuple steps                    # element strides; None when the array is the whole buffer
+    cdef int32_t cached, cached_version
+
+    cdef int32_t read(self) except -1:
+        cdef Buffer buffer = self.buffer
+        cdef Trace trace = self.trace
+        if trace.closed:
+            trace.check()
+        if buffer.pending is not None:
+            buffer.flush()
+        if self.steps is None:
+            return buffer.value
+        if self.cached_version != buffer.version:
+            self.cached = self.record_view(buffer.value)
+            self.cached_version = buffer.version
+        return self.cached
+
+    cdef int32_t record_view(self, int32_t base) except -1:
+        cdef Trace trace = self.trace
+        cdef int32_t shape = trace.shape_of_tuple(self.shape)
+        return trace.append(AD_OP_VIEW, trace.tape.code[base].dtype, 1, base, -1, -1, shape, self.add_map())
+
+    cdef int32_t add_map(self) except -1:
+        """This view's map in the tape's pool."""
+        cdef int64_t[MAX_DIMS + 1] numbers
+        cdef Py_ssize_t k, n = len(self.shape)
+        cdef tuple steps = self.element_strides()
+        numbers[0] = self.offset
+        for k in range(n):
+            numbers[1 + k] = steps[k]
+        return self.trace.tape.add_ints(numbers, n + 1)
+
+    cdef tuple element_strides(self):
+        return self.steps if self.steps is not None else contiguous(self.shape)
+
+    # -- attributes ----------------------------------------------------------------
+
+    @property
+    def dtype(self):
+        return DTYPES[self.trace.tape.code[self.buffer.value].dtype]
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def size(self):
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self):
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self):
+        return self.size * self.itemsize
+
+    @property
+    def strides(self):
+        return tuple(s * self.itemsize for s in self.element_strides())
+
+    @property
+    def T(self):
+        return self.transposed(tuple(range(len(self.shape) - 1, -1, -1)))
+
+    @property
+    def mT(self):
+        n = len(self.shape)
+        if n < 2:
+            raise ValueError("matrix transpose with ndim < 2 is undefined")
+        return self.transposed((*range(n - 2), n - 1, n - 2))
+
+    @property
+    def real(self):
+        return self
+
+    @property
+    def imag(self):
+        return np.zeros(self.shape)
+
+    @property
+    def base(self):
+        return None if self.steps is None else self
+
+    def transposed(self, tuple axes):
+        """The view with its axes in this order."""
+        steps = self.element_strides()
+        return sub_view(self, self.offset, tuple([self.shape[a] for a in axes]), tuple([steps[a] for a in axes]))
+
+    def strided(self, shape, strides, offset=0):
+        """An affine view of the array's own elements when it is contiguous: element units from its first."""
+        if self.steps is not None and self.steps != contiguous(self.shape):
+            return wrap(self.trace, self.read(), self.shape).strided(shape, strides, offset)
+        return sub_view(self, self.offset + offset, tuple(shape), tuple(strides))
+
+    def shape_to(self, tuple shape):
+        """Reshape: a view when NumPy would give one, else a copy."""
+        cdef TracedArray whole
+        if shape == self.shape:
+            return sub_view(self, self.offset, shape, self.element_strides())
+        steps = reshaped_strides(self.shape, self.element_strides(), shape)
+        if steps is None:
+            whole = wrap(self.trace, self.read(), self.shape)
+            return sub_view(whole, 0, shape, contiguous(shape))
+        return sub_view(self, self.offset, shape, steps)
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        for k in range(self.shape[0]):
+            yield self[k]
+
+    def __contains__(self, item):
+        return bool((self == item).any())
+
+    def __array__(self, dtype=None, copy=None):
+        if self.is_active():
+            raise self.lost("np.asarray() or a function that is not NumPy's",
+                            "Use NumPy's own functions, or give the function a derivative with adcore.custom_vjp.")
+        array = self.concrete()
+        return np.array(array, dtype=dtype)
+
+    # -- reading and writing elements -------------------------------------------------------
+
+    def __getitem__(self, key):
+        cdef View view
+        if isinstance(key, int) and len(self.shape) == 1:
+            return self.element(self.offset + checked_index(key, self.shape[0], 0) * (
+                1 if self.steps is None else <int64_t>self.steps[0]))
+        view = basic_view(self, key)
+        if view is not None:
+            if view.scalar:
+                return self.element(view.offset)
+            return sub_view(self, view.offset, view.shape, view.steps)
+        return fancy_get(self, key)
+
+    cdef object element(self, int64_t at):
+        """The scalar at an element of the buffer."""
+        cdef Buffer buffer = self.buffer
+        cdef Trace trace = self.trace
+        cdef int32_t value, base
+        cdef int code
+        if trace.closed:
+            trace.check()
+        if buffer.pending is not None:
+            found = buffer.pending.get(at)
+            if found is not None:
+                return found
+            # other pending elements do not matter to this one: read the version below them
+        base = buffer.value
+        code = trace.tape.code[base].dtype
+        value = trace.append(AD_OP_VIEW, code, 1, base, -1, -1, SCALAR_SHAPE, trace.tape.add_ints(&at, 1))
+        array = trace.kept.get(base)
+        if array is not None:
+            return make_scalar(trace, value, code, True, array.item(at))
+        return make_scalar(trace, value, code, False, 0.0)
+
+    def __setitem__(self, key, x):
+        cdef View view
+        self.trace.check()
+        if isinstance(key, int) and len(self.shape) == 1 and is_number(x):
+            self.put_element(self.offset + checked_index(key, self.shape[0], 0) * (
+                1 if self.steps is None else <int64_t>self.steps[0]), x)
+            return
+        view = basic_view(self, key)
+        if view is not None:
+            if view.scalar:
+                if not is_number(x):
+                    x = as_scalar(self.trace, x)
+                self.put_element(view.offset, x)
+            else:
+                write(sub_view(self, view.offset, view.shape, view.steps), x)
+            return
+        fancy_set(self, key, x)
+
+    cdef int put_element(self, int64_t at, object x) except -1:
+        cdef Buffer buffer = self.buffer
+        cdef Trace trace = self.trace
+        cdef TracedScalar scalar
+        cdef int code = trace.tape.code[buffer.value].dtype
+        if isinstance(x, TracedScalar) and (<TracedScalar>x).trace is trace:
+            scalar = <TracedScalar>x
+        else:
+            scalar = make_scalar(trace, operand_of(trace, x), F64, not isinstance(x, Traced),
+                                 0.0 if isinstance(x, Traced) else <double>x)
+        if code == F32 and scalar.code != F32:
+            scalar = make_scalar(trace, trace.append(AD_OP_IDENTITY, F32, 1, scalar.value, -1, -1, SCALAR_SHAPE, -1),
+                                 F32, scalar.known, <float>scalar.number)
+        if buffer.pending is None:
+            buffer.pending = {}
+        buffer.pending[at] = scalar
+        # views of the buffer must not serve what they read before
+        return 0
+
+    def __iadd__(self, x): return self.update_in_place(AD_OP_ADD, x)
+    def __isub__(self, x): return self.update_in_place(AD_OP_SUB, x)
+    def __imul__(self, x): return self.update_in_place(AD_OP_MUL, x)
+    def __itruediv__(self, x): return self.update_in_place(AD_OP_DIV, x)
+    def __ifloordiv__(self, x): return self.update_in_place(AD_OP_FLOOR_DIVIDE, x)
+    def __imod__(self, x): return self.update_in_place(AD_OP_MOD, x)
+    def __ipow__(self, x): return self.update_in_place(AD_OP_POWER, x)
+    def __iand__(self, x): return self.update_in_place(AD_OP_LOGICAL_AND, x)
+    def __ior__(self, x): return self.update_in_place(AD_OP_LOGICAL_OR, x)
+
+    def __imatmul__(self, x):
+        write(self, matmul(self, x))
+        return self
+
+    def update_in_place(self, op, x):
+        """``self op= x`` through the view, as NumPy does it."""
+        result = binary(op, self, x)
+        if result.shape != self.shape:
+            raise ValueError(f"{where_text()}non-broadcastable output operand with shape {self.shape} doesn't match "
+                             f"the broadcast shape {result.shape}")
+        write(self, result)
+        return self
+
+
+cdef TracedArray wrap(Trace trace, int32_t value, tuple shape):
+    """A fresh array that is all of a new buffer."""
+    cdef TracedArray array = TracedArray.__new__(TracedArray)
+    cdef Buffer buffer = Buffer.__new__(Buffer)
+    buffer.trace = trace
+    buffer.value = value
+    trace.buffers.add(buffer)
+    array.trace = trace
+    array.buffer = buffer
+    array.shape = shape
+    array.cached_version = -1
+    return array
+
+
+cdef TracedArray sub_view(TracedArray of, int64_t offset, tuple shape, tuple steps):
+    cdef TracedArray array = TracedArray.__new__(TracedArray)
+    array.trace = of.trace
+    array.buffer = of.buffer
+    array.shape = shape
+    array.offset = offset
+    array.steps = steps
+    array.cached_version = -1
+    return array
+
+
+cdef object result(Trace trace, int32_t value, tuple shape):
+    """A value as NumPy would return it: a scalar when it has no dimensions."""
+    if not shape:
+        return make_scalar(trace, value, trace.tape.code[value].dtype, False, 0.0)
+    return wrap(trace, value, shape)
+
+
+cdef tuple contiguous(tuple shape):
+    cdef Py_ssize_t k
+    cdef int64_t step = 1
+    cdef list steps = [0] * len(shape)
+    for k in range(len(shape) - 1, -1, -1):
+        steps[k] = step
+        step *= <int64_t>shape[k]
+    return tuple(steps)
+
+
+cdef object reshaped_strides(tuple shape, tuple steps, tuple new):
+    """Element strides of a reshape without a copy, or None (NumPy's rule)."""
+    cdef list old_dims = [d for d in shape if d != 1], old_steps = [s for d, s in zip(shape, steps) if d != 1]
+    cdef list out = [0] * len(new)
+    cdef Py_ssize_t i = 0, j = 0, i2, j2, k
+    cdef int64_t a, b
+    if math.prod(shape) == 0:
+        return contiguous(new)
+    while i < len(old_dims) and j < len(new):
+        a = old_dims[i]
+        b = new[j]
+        i2 = i + 1
+        j2 = j + 1
+        while a != b:
+            if a < b:
+                a *= <int64_t>old_dims[i2]
+                i2 += 1
+            else:
+                b *= <int64_t>new[j2]
+                j2 += 1
+        for k in range(i, i2 - 1):
+            if old_steps[k] != old_steps[k + 1] * old_dims[k + 1]:
+                return None
+        out[j2 - 1] = old_steps[i2 - 1]
+        for k in range(j2 - 1, j, -1):
+            out[k - 1] = out[k] * new[k]
+        i = i2
+        j = j2
+    while j < len(new):
+        out[j] = 1
+        j += 1
+    return tuple(out)
+
+
+# -- indexing ------------------------------------------------------------------------------------
+
+cdef class View:
+    """The result of basic indexing."""
+
+    cdef int64_t offset
+    cdef tuple shape, steps
+    cdef bint scalar
+
+
+cdef int64_t checked_index(object key, int64_t n, int axis) except? -1:
+    cdef int64_t k = key
+    if k < -n or k >= n:
+        raise IndexError(f"{where_text()}index {k} is out of bounds for axis {axis} with size {n}")
+    return k + n if k < 0 else k
+
+
+cdef View basic_view(TracedArray array, object key):
+    """Integers, slices, newaxis and an ellipsis as a view; None when the key holds anything else."""
+    cdef tuple keys = key if isinstance(key, tuple) else (key,)
+    cdef Py_ssize_t n = len(array.shape), used = 0, axis = 0
+    cdef int64_t offset = array.offset, start, stop, step, count
+    cdef tuple steps = array.element_strides()
+    cdef list shape = [], strides = []
+    cdef View view
+    cdef bint has_ellipsis = False
+    for k in keys:
+        if k is None:
+            continue
+        if k is Ellipsis:
+            if has_ellipsis:
+                raise IndexError("an index can only have a single ellipsis ('...')")
+            has_ellipsis = True
+        elif isinstance(k, (int, np.integer)) and not isinstance(k, (bool, np.bool_)) or isinstance(k, slice):
+            used += 1
+        else:
+            return None
+    if used > n:
+        raise IndexError(f"{where_text()}too many indices for array: array is {n}-dimensional, but {used} were indexed")
+    if not has_ellipsis:
+        keys = (*keys, Ellipsis)
+    for k in keys:
+        if k is None:
+            shape.append(1)
+            strides.append(0)
+        elif k is Ellipsis:
+            for _ in range(n - used):
+                shape.append(array.shape[axis])
+                strides.append(steps[axis])
+                axis += 1
+        elif isinstance(k, slice):
+            start, stop, step = k.indices(array.shape[axis])
+            count = len(range(start, stop, step))
+            if count:
+                offset += start * <int64_t>steps[axis]
+            shape.append(count)
+            strides.append(step * <int64_t>steps[axis])
+            axis += 1
+        else:
+            offset += checked_index(k, array.shape[axis], <int>axis) * <int64_t>steps[axis]
+            axis += 1
+    view = View.__new__(View)
+    view.offset = offset
+    view.shape = tuple(shape)
+    view.steps = tuple(strides)
+    view.scalar = not shape and not any([k is Ellipsis for k in (key if isinstance(key, tuple) else (key,))])
+    return view
+
+
+cdef object plain_key(object key):
+    """Traced parts of a key as plain arrays: an index has no derivative."""
+    if isinstance(key, tuple):
+        return tuple([plain_key(k) for k in key])
+    if isinstance(key, Traced):
+        value = (<Traced>key).concrete()
+        if value.dtype.kind == "f":
+            raise IndexError(f"{where_text()}arrays used as indices must be of integer (or boolean) type")
+        return value
+    return key
+
+
+cdef object flat_positions(TracedArray array, object key):
+    """Positions in the array (row-major) that a fancy key selects, with the shape it selects."""
+    cdef tuple shape = array.shape
+    if isinstance(key, np.ndarray) and key.dtype.kind in "iu" or isinstance(key, list):
+        index = np.asarray(key)
+        if index.dtype.kind in "iu" and len(shape) == 1:
+            n = shape[0]
+            if index.size and (index.min() < -n or index.max() >= n):
+                bad = index[(index < -n) | (index >= n)].flat[0]
+                raise IndexError(f"{where_text()}index {bad} is out of bounds for axis 0 with size {n}")
+            return np.where(index < 0, index + n, index).astype(np.int64)
+    return np.arange(math.prod(shape), dtype=np.int64).reshape(shape)[key]
+
+
+cdef object row_positions(TracedArray array, object key):
+    """For ``x[index]`` with one integer array: first elements of the selected rows; else None."""
+    cdef int64_t row
+    if len(array.shape) < 2 or isinstance(key, tuple):
+        return None
+    index = np.asarray(key)
+    if index.dtype.kind not in "iu":
+        return None
+    n = array.shape[0]
+    if index.size and (index.min() < -n or index.max() >= n):
+        bad = index[(index < -n) | (index >= n)].flat[0]
+        raise IndexError(f"{where_text()}index {bad} is out of bounds for axis 0 with size {n}")
+    row = math.prod(array.shape[1:])
+    return np.where(index < 0, index + n, index).astype(np.int64) * row
+
+
+cdef object fancy_get(TracedArray array, object key):
+    cdef Trace trace = array.trace
+    cdef int32_t base, offsets, value
+    cdef tuple shape
+    key = plain_key(key)
+    view = basic_view(array, key)
+    if view is not None:
+        return array[key]
+    rows = row_positions(array, key)
+    if rows is not None:
+        shape = rows.shape + array.shape[1:]
+    else:
+        rows = flat_positions(array, key)
+        shape = rows.shape
+    base = array.read()
+    offsets = trace.new_constant(np.ascontiguousarray(rows))
+    value = trace.append(AD_OP_GATHER, trace.tape.code[base].dtype, 2, base, offsets, -1,
+                         trace.shape_of_tuple(shape), -1)
+    trace.active[value] = trace.active[base]
+    return result(trace, value, shape)
+
+
+cdef object last_writer(flat):
+    """Which writes survive when positions repeat: the last to each, as in NumPy; None when all do."""
+    _, first = np.unique(flat[::-1], return_index=True)
+    if first.size == flat.size:
+        return None
+    return flat.size - 1 - first
+
+
+cdef int fancy_set(TracedArray array, object key, object x) except -1:
+    cdef Trace trace = array.trace
+    cdef int32_t value, offsets
+    cdef Buffer buffer = array.buffer
+    if isinstance(key, Traced) and key.dtype == np.bool_ and (<object>key).shape == array.shape and is_scalar_like(x):
+        write(array, elementwise("where", key, x, array))
+        return 0
+    key = plain_key(key)
+    if basic_view(array, key) is not None:
+        array[key] = x
+        return 0
+    if isinstance(key, np.ndarray) and key.dtype == np.bool_ and key.shape == array.shape and is_scalar_like(x):
+        write(array, elementwise("where", key, x, array))
+        return 0
+    selected = flat_positions(array, key)
+    values = broadcast_to(as_array_of(trace, x), selected.shape)
+    flat = selected.reshape(-1)
+    if array.steps is not None:
+        index = np.unravel_index(flat, array.shape) if array.shape else ()
+        flat = np.full(flat.shape, array.offset, dtype=np.int64)
+        for k, step in zip(index, array.steps):
+            flat += k * step
+    survivors = last_writer(flat)
+    values = values.shape_to((selected.size,))
+    if survivors is not None:
+        values = fancy_get(values, survivors)
+        flat = flat[survivors]
+    value = cast(trace, (<TracedArray>values).read(), array)
+    buffer.flush()
+    offsets = trace.new_constant(np.ascontiguousarray(flat))
+    buffer.value = trace.append(AD_OP_PUT, trace.tape.code[buffer.value].dtype, 3, buffer.value, value, offsets,
+                                trace.tape.code[buffer.value].shape, -1)
+    buffer.version += 1
+    return 0
+
+
+cdef bint is_scalar_like(object x):
+    return is_number(x) or isinstance(x, (TracedScalar, np.generic)) or getattr(x, "shape", None) == ()
+
+
+cdef int32_t cast(Trace trace, int32_t value, TracedArray like) except -1:
+    """A value in the dtype of an array that it is written into."""
+    cdef int code = trace.tape.code[like.buffer.value].dtype
+    if trace.tape.code[value].dtype == code:
+        return value
+    if code == BOOL:
+        zero = trace.number(0.0)
+        return trace.append(AD_OP_NE, BOOL, 2, value, zero, -1, trace.tape.code[value].shape, -1)
+    return trace.append(AD_OP_IDENTITY, code, 1, value, -1, -1, trace.tape.code[value].shape, -1)
+
+
+cdef int write(TracedArray view, object x) except -1:
+    """``view[...] = x``."""
+    cdef Trace trace = view.trace
+    cdef Buffer buffer = view.buffer
+    cdef int32_t value
+    cdef TracedArray source
+    cdef object target = view
+    trace.check()
+    source = as_array_of(trace, x)
+    # NumPy drops leading dimensions of size 1 of what is assigned
+    while len(source.shape) > len(view.shape) and source.shape[0] == 1:
+        source = source[0] if len(source.shape) > 1 else source
+    if source.shape != view.shape:
+        try:
+            source = broadcast_to(source, view.shape)
+        except ValueError:
+            raise ValueError(f"{where_text()}could not broadcast input array from shape {source.shape} into shape "
+                             f"{view.shape}") from None
+    value = cast(trace, source.read(), view)
+    if 0 in view.shape:
+        return 0
+    if view.steps is None:
+        buffer.pending = None
+        buffer.value = value
+        buffer.version += 1
+        return 0
+    buffer.flush()
+    buffer.value = trace.append(AD_OP_UPDATE, trace.tape.code[buffer.value].dtype, 2, buffer.value, value, -1,
+                                trace.tape.code[buffer.value].shape, view.add_map())
+    buffer.version += 1
+    return 0
+
+
+# -- operands ------------------------------------------------------------------------------------------
+
+cdef bint is_number(object x):
+    return isinstance(x, (float, int, TracedScalar, np.floating, np.integer, np.bool_))
+
+
+cdef Trace trace_of(object a, object b):
+    cdef Trace trace
+    if isinstance(a, Traced):
+        trace = (<Traced>a).trace
+        if isinstance(b, Traced) and (<Traced>b).trace is not trace:
+            raise errors.AdcoreError(
+                f"{where_text()}values of two differentiations meet: an inner gradient uses a traced value of an "
+                "outer one through a closure. Pass it as an argument instead.")
+    else:
+        trace = (<Traced>b).trace
+    if trace.closed:
+        trace.check()
+    return trace
+
+
+cdef int32_t operand_of(Trace trace, object x) except -1:
+    """The value number of any operand."""
+    if isinstance(x, Traced):
+        if (<Traced>x).trace is not trace:
+            trace_of(make_scalar(trace, 0, F64, False, 0.0), x)
+        return (<Traced>x).read()
+    if isinstance(x, (float, int)):
+        return trace.number(x)
+    if isinstance(x, np.ndarray):
+        if x.dtype == object:
+            return (<TracedArray>as_array_of(trace, x)).read()
+        if x.ndim == 0:
+            plain_array(x)
+            return trace.number(<double>x.item())
+        return trace.constant(x)
+    if isinstance(x, np.generic):
+        if x.dtype.kind not in "fiub":
+            plain_array(np.asarray(x))
+        return trace.number(<double>float(x))
+    if isinstance(x, (list, tuple)):
+        return (<TracedArray>as_array_of(trace, x)).read()
+    raise errors.ArgumentError(f"{where_text()}unsupported operand of type {type(x).__name__} with a traced value")
+
+
+cdef int weak_code(Trace trace, object x, int32_t value):
+    """Dtype of an operand for promotion; -1: weak (a Python number)."""
+    if isinstance(x, (float, int)) and not isinstance(x, (bool, np.floating)):
+        return -1
+    if isinstance(x, bool) or isinstance(x, np.bool_):
+        return BOOL
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iu" or isinstance(x, np.integer):
+        return F64
+    if isinstance(x, np.float32) or isinstance(x, np.ndarray) and x.dtype == np.float32:
+        return F32
+    if isinstance(x, np.generic):
+        return F64
+    return trace.tape.code[value].dtype
+
+
+cdef int promoted(int a, int b):
+    """NumPy 2's result dtype of two operands, over what adcore computes with."""
+    if a == -1:
+        a = b if b in (F64, F32) else F64
+    if b == -1:
+        b = a
+    if a == F64 or b == F64:
+        return F64
+    if a == F32 or b == F32:
+        return F32
+    return F64
+
+
+cdef bint is_predicate(int op):
+    return AD_OP_LT <= op <= AD_OP_SIGNBIT
+
+
+cdef object unary(int op, object a):
+    cdef Trace trace = (<Traced>a).trace
+    cdef int32_t x = (<Traced>a).read(), value
+    cdef int code = trace.tape.code[x].dtype
+    cdef TracedScalar scalar
+    if is_predicate(op):
+        code = BOOL
+    elif code == BOOL and op != AD_OP_IDENTITY:
+        if op == AD_OP_NEG:
+            raise TypeError(f"{where_text()}the numpy boolean negative, the `-` operator, is not supported, use the `~` "
+                            "operator or the logical_not function instead.")
+        code = F64
+    value = trace.append(op, code, 1, x, -1, -1, trace.tape.code[x].shape, -1)
+    if op in NO_DERIVATIVE:
+        trace.active[value] = 0
+    if isinstance(a, TracedScalar):
+        scalar = <TracedScalar>a
+        if scalar.known:
+            return make_scalar(trace, value, code, True, rounded(ad_evaluate(op, scalar.number, 0.0, 0.0), code))
+        return make_scalar(trace, value, code, False, 0.0)
+    return wrap(trace, value, (<TracedArray>a).shape)
+
+
+cdef double rounded(double x, int code) noexcept:
+    return <double><float>x if code == F32 else x
+
+
+cdef object binary(int op, object a, object b):
+    cdef Trace trace
+    cdef int32_t x1, x2, value
+    cdef int code, c1, c2
+    cdef bint s1 = isinstance(a, (TracedScalar, float, int)), s2 = isinstance(b, (TracedScalar, float, int))
+    cdef double n1 = 0.0, n2 = 0.0
+    cdef bint known = True
+    if not isinstance(a, Traced) and not isinstance(a, (float, int, np.ndarray, np.generic, list, tuple)):
+        return NotImplemented
+    if not isinstance(b, Traced) and not isinstance(b, (float, int, np.ndarray, np.generic, list, tuple)):
+        return NotImplemented
+    trace = trace_of(a, b)
+    x1 = operand_of(trace, a)
+    x2 = operand_of(trace, b)
+    c1 = weak_code(trace, a, x1)
+    c2 = weak_code(trace, b, x2)
+    if is_predicate(op):
+        code = BOOL
+    elif c1 == BOOL and c2 == BOOL:
+        return plain_bool(op, a, b)
+    else:
+        code = promoted(c1, c2)
+    if s1 and s2:
+        value = trace.append(op, code, 2, x1, x2, -1, SCALAR_SHAPE, -1)
+        if isinstance(a, TracedScalar):
+            known = (<TracedScalar>a).known
+            n1 = (<TracedScalar>a).number
+        else:
+            n1 = a
+        if isinstance(b, TracedScalar):
+            known = known and (<TracedScalar>b).known
+            n2 = (<TracedScalar>b).number
+        else:
+            n2 = b
+        if op in NO_DERIVATIVE:
+            trace.active[value] = 0
+        if known:
+            return make_scalar(trace, value, code, True, rounded(ad_evaluate(op, n1, n2, 0.0), code))
+        return make_scalar(trace, value, code, False, 0.0)
+    value, shape = combine(trace, op, code, x1, x2)
+    if op in NO_DERIVATIVE:
+        trace.active[value] = 0
+    return result(trace, value, shape) if shape or (s1 and s2) else zero_d(trace, value, a, b)
+
+
+cdef object zero_d(Trace trace, int32_t value, object a, object b):
+    """NumPy turns 0-d results of operators into scalars."""
+    return make_scalar(trace, value, trace.tape.code[value].dtype, False, 0.0)
+
+
+cdef object plain_bool(int op, object a, object b):
+    """Arithmetic of two boolean arrays gives booleans or integers: values, not derivatives."""
+    if isinstance(a, Traced):
+        a = (<Traced>a).concrete()
+    if isinstance(b, Traced):
+        b = (<Traced>b).concrete()
+    return OP_UFUNC[op](a, b)
+
+
+cdef tuple combine(Trace trace, int op, int code, int32_t x1, int32_t x2):
+    """One elementwise instruction of two operands, broadcast as NumPy does."""
+    cdef int64_t *ints = trace.tape.ints
+    cdef int32_t s1 = trace.tape.code[x1].shape, s2 = trace.tape.code[x2].shape, shape
+    cdef tuple t1, t2, t
+    if s1 == s2 or ints[s2] == 0:
+        shape = s1
+    elif ints[s1] == 0:
+        shape = s2
+    else:
+        t1 = trace.shape_tuple(x1)
+        t2 = trace.shape_tuple(x2)
+        if t1 != t2:
+            t = joint_shape((t1, t2))
+            x1 = broadcast_value(trace, x1, t)
+            x2 = broadcast_value(trace, x2, t)
+            shape = trace.shape_of_tuple(t)
+        else:
+            shape = s1
+    x1 = trace.append(op, code, 2, x1, x2, -1, shape, -1)
+    return x1, trace.shape_tuple(x1)
+
+
+cdef tuple joint_shape(tuple shapes):
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        text = " ".join(str(s).replace(" ", "") for s in shapes)
+        raise ValueError(f"{where_text()}operands could not be broadcast together with shapes {text}") from None
+
+
+cdef int32_t broadcast_value(Trace trace, int32_t value, tuple shape) except -1:
+    """A value stretched to a shape: a view with zero strides; scalars stay as they are."""
+    cdef tuple own = trace.shape_tuple(value), steps
+    cdef int64_t[MAX_DIMS + 1] numbers
+    cdef Py_ssize_t lead = len(shape) - len(own), k
+    if not own or own == shape:
+        return value
+    steps = contiguous(own)
+    numbers[0] = 0
+    for k in range(len(shape)):
+        if k < lead or own[k - lead] == 1 and shape[k] != 1:
+            numbers[1 + k] = 0
+        else:
+            numbers[1 + k] = steps[k - lead]
+    return trace.append(AD_OP_VIEW, trace.tape.code[value].dtype, 1, value, -1, -1, trace.shape_of_tuple(shape),
+                        trace.tape.add_ints(numbers, len(shape) + 1))
+
+
+# -- primitives for the front -----------------------------------------------------------------------------
+
+def elementwise(str name, *args):
+    """Any elementwise op of the table by name, with NumPy's broadcasting and promotion."""
+    cdef Trace trace = None
+    cdef int op = optable.OPCODE[name.upper()], code = -1, c
+    cdef list values = [], shapes = [], codes = []
+    cdef tuple shape
+    cdef int32_t value
+    if len(args) == 1:
+        return unary(op, args[0])
+    for a in args:
+        if isinstance(a, Traced):
+            trace = (<Traced>a).trace
+            break
+    if len(args) == 2:
+        return binary(op, args[0], args[1])
+    trace.check()
+    for a in args:
+        value = operand_of(trace, a)
+        values.append(value)
+        shapes.append(trace.shape_tuple(value))
+        codes.append(weak_code(trace, a, value))
+    if op == AD_OP_WHERE:
+        if codes[1] == BOOL and codes[2] == BOOL:
+            code = BOOL
+        else:
+            code = promoted(codes[1], codes[2])
+    else:
+        code = codes[0]
+        for c in codes[1:]:
+            code = promoted(code, c)
+    shape = joint_shape(tuple(shapes))
+    values = [broadcast_value(trace, v, shape) for v in values]
+    value = trace.append(op, code, 3, values[0], values[1], values[2], trace.shape_of_tuple(shape), -1)
+    if op == AD_OP_WHERE:
+        trace.active[value] = trace.active[<int32_t>values[1]] | trace.active[<int32_t>values[2]]
+    return result(trace, value, shape)
+
+
+def broadcast_to(x, tuple shape):
+    """A view of a traced array stretched to a shape; writing through it is an error in NumPy and here."""
+    cdef TracedArray array = as_array(x)
+    cdef tuple steps = array.element_strides()
+    cdef Py_ssize_t lead = len(shape) - len(array.shape), k
+    cdef list out = []
+    if lead < 0:
+        raise ValueError(f"{where_text()}input operand has more dimensions than allowed by the axis remapping")
+    for k in range(len(shape)):
+        if k < lead:
+            out.append(0)
+        elif array.shape[k - lead] == shape[k]:
+            out.append(steps[k - lead])
+        elif array.shape[k - lead] == 1:
+            out.append(0)
+        else:
+            raise ValueError(f"{where_text()}operands could not be broadcast together with remapped shapes "
+                             f"[original->remapped]: {array.shape} and requested shape {shape}")
+    return sub_view(array, array.offset, shape, tuple(out))
+
+
+def reduce(str name, x, axes, bint keepdims=False):
+    """``sum``, ``max`` or ``min`` over a tuple of non-negative axes."""
+    cdef TracedArray array
+    cdef Trace trace = (<Traced>x).trace
+    cdef int op = {"sum": AD_OP_SUM, "max": AD_OP_REDUCE_MAX, "min": AD_OP_REDUCE_MIN}[name]
+    cdef int32_t value
+    cdef int code
+    cdef int64_t[MAX_DIMS + 1] numbers
+    cdef tuple kept, steps
+    cdef Py_ssize_t k, j = 0
+    if isinstance(x, TracedScalar):
+        return x
+    array = x
+    value = array.read()
+    code = trace.tape.code[value].dtype
+    if code == BOOL:
+        code = F64
+    kept = tuple([d for k, d in enumerate(array.shape) if k not in axes])
+    if name != "sum" and any([array.shape[k] == 0 for k in axes]):
+        raise ValueError(f"{where_text()}zero-size array to reduction operation {name}imum which has no identity")
+    steps = contiguous(kept)
+    numbers[0] = 0
+    for k in range(len(array.shape)):
+        if k in axes:
+            numbers[1 + k] = 0
+        else:
+            numbers[1 + k] = steps[j]
+            j += 1
+    value = trace.append(op, code, 1, value, -1, -1, trace.shape_of_tuple(kept),
+                         trace.tape.add_ints(numbers, len(array.shape) + 1))
+    if keepdims:
+        out = result(trace, value, kept)
+        return as_array(out).shape_to(tuple([1 if k in axes else d for k, d in enumerate(array.shape)]))
+    return result(trace, value, kept)
+
+
+def matmul(a, b):
+    """``a @ b`` with NumPy's rules for vectors and batches."""
+    cdef Trace trace = trace_of(a, b)
+    cdef TracedArray x1 = as_array_of(trace, a), x2 = as_array_of(trace, b)
+    cdef bint left = len(x1.shape) == 1, right = len(x2.shape) == 1
+    cdef int code
+    cdef int32_t v1, v2, value
+    cdef tuple batch, shape, rows
+    if not x1.shape or not x2.shape:
+        raise ValueError(f"{where_text()}matmul: an operand does not have enough dimensions")
+    if x1.shape[-1] != x2.shape[-2 if not right else -1]:
+        raise ValueError(f"{where_text()}matmul: Input operand 1 has a mismatch in its core dimension 0 "
+                         f"(size {x2.shape[-2 if not right else -1]} is different from {x1.shape[-1]})")
+    if left:
+        x1 = x1.shape_to((1, *x1.shape))
+    if right:
+        x2 = x2.shape_to((*x2.shape, 1))
+    rows = x1.shape
+    if len(x1.shape) > 2 and len(x2.shape) == 2:
+        x1 = x1.shape_to((math.prod(x1.shape[:-1]), x1.shape[-1]))      # one product of a tall matrix
+    if len(x1.shape) == 2 and len(x2.shape) == 2:
+        batch = ()
+    else:
+        batch = joint_shape((x1.shape[:-2], x2.shape[:-2]))
+        x1 = broadcast_to(x1, (*batch, *x1.shape[-2:]))
+        x2 = broadcast_to(x2, (*batch, *x2.shape[-2:]))
+    shape = (*batch, x1.shape[-2], x2.shape[-1])
+    v1 = x1.read()
+    v2 = x2.read()
+    code = promoted(trace.tape.code[v1].dtype, trace.tape.code[v2].dtype)
+    if trace.tape.code[v1].dtype != code:
+        v1 = trace.append(AD_OP_IDENTITY, code, 1, v1, -1, -1, trace.tape.code[v1].shape, -1)
+    if trace.tape.code[v2].dtype != code:
+        v2 = trace.append(AD_OP_IDENTITY, code, 1, v2, -1, -1, trace.tape.code[v2].shape, -1)
+    value = trace.append(AD_OP_MATMUL, code, 2, v1, v2, -1, trace.shape_of_tuple(shape), -1)
+    x1 = wrap(trace, value, shape)
+    if len(rows) > 2 and not batch:
+        x1 = x1.shape_to((*rows[:-1], shape[-1]))
+    shape = x1.shape
+    if left:
+        shape = (*shape[:-2], shape[-1])
+    if right:
+        shape = shape[:-1]
+    if not shape:
+        return as_scalar(trace, x1)
+    return x1.shape_to(shape)
+
+
+def cumsum(x, int axis, bint reverse=False):
+    """Cumulative sum along a non-negative axis."""
+    cdef TracedArray array = as_array(x)
+    cdef Trace trace = array.trace
+    cdef int64_t[4] numbers
+    cdef int32_t value = array.read()
+    cdef int code = trace.tape.code[value].dtype
+    if code == BOOL:
+        value = trace.append(AD_OP_IDENTITY, F64, 1, value, -1, -1, trace.tape.code[value].shape, -1)
+        code = F64
+    numbers[0] = math.prod(array.shape[:axis])
+    numbers[1] = array.shape[axis]
+    numbers[2] = math.prod(array.shape[axis + 1:])
+    numbers[3] = reverse
+    value = trace.append(AD_OP_CUMSUM, code, 1, value, -1, -1, trace.shape_of_tuple(array.shape),
+                         trace.tape.add_ints(numbers, 4))
+    return wrap(trace, value, array.shape)
+
+
+def new_array(Trace trace, shape, dtype=np.float64, fill=0.0):
+    """A fresh traced array of this trace, filled with a number or a traced scalar (None: left empty)."""
+    cdef tuple dims = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple([int(d) for d in shape])
+    cdef int32_t at, value
+    cdef int code = DTYPE_CODE[np.dtype(dtype)]
+    trace.check()
+    if any([d < 0 for d in dims]):
+        raise ValueError(f"{where_text()}negative dimensions are not allowed")
+    at = trace.shape_of_tuple(dims)
+    # an array that is never written everywhere must still be defined: empty is zero here
+    value = trace.append(AD_OP_FULL, code, 1, operand_of(trace, 0.0 if fill is None else fill), -1, -1, at, -1)
+    return wrap(trace, value, dims)
+
+
+def constant_array(Trace trace, array):
+    """A plain array as a traced one: mutable, not differentiated."""
+    array = np.asarray(array)
+    return wrap(trace, trace.constant(array), array.shape) if array.ndim else as_array(
+        make_scalar(trace, trace.number(float(array)), F64, True, float(array)))
+
+
+cdef object as_array_of(Trace trace, object x):
+    """Anything array-like as a TracedArray of this trace; nested lists may hold traced values."""
+    cdef TracedArray array
+    if isinstance(x, TracedArray):
+        return x
+    if isinstance(x, TracedScalar):
+        return as_array(x)
+    if isinstance(x, (float, int, np.generic)):
+        return wrap(trace, trace.append(AD_OP_IDENTITY, F64, 1, operand_of(trace, x), -1, -1, SCALAR_SHAPE, -1), ())
+    if isinstance(x, np.ndarray) and x.dtype != object:
+        return constant_array(trace, x)
+    if isinstance(x, np.ndarray):
+        shape, items = x.shape, list(x.reshape(-1))
+        array = stack_items(trace, items)
+        return array.shape_to(shape + array.shape[1:])
+    if isinstance(x, (list, tuple)):
+        if not holds_traced(x):
+            plain = np.asarray(x)
+            return as_array_of(trace, plain)
+        return stack_items(trace, list(x))
+    raise errors.ArgumentError(f"{where_text()}cannot make an array of {type(x).__name__}")
+
+
+cdef bint holds_traced(object x):
+    if isinstance(x, Traced):
+        return True
+    if isinstance(x, (list, tuple)):
+        for item in x:
+            if holds_traced(item):
+                return True
+        return False
+    return isinstance(x, np.ndarray) and x.dtype == object
+
+
+cdef object stack_items(Trace trace, list items):
+    """Items of equal shape along a new first axis."""
+    cdef TracedArray out
+    cdef list arrays
+    cdef tuple shape
+    if all([is_number(i) for i in items]):
+        out = new_array(trace, (len(items),))
+        for k, item in enumerate(items):
+            out.put_element(k, item)
+        return out
+    arrays = [as_array_of(trace, i) for i in items]
+    shape = arrays[0].shape
+    for a in arrays:
+        if a.shape != shape:
+            raise ValueError(f"{where_text()}setting an array element with a sequence: the parts have shapes {shape} "
+                             f"and {a.shape}")
+    out = new_array(trace, (len(arrays), *shape))
+    for k, a in enumerate(arrays):
+        out[k] = a
+    return out
+
+
+cdef TracedArray as_array(object x):
+    """A traced scalar as a 0-d array."""
+    cdef TracedScalar scalar
+    if isinstance(x, TracedArray):
+        return <TracedArray>x
+    scalar = <TracedScalar?>x
+    return wrap(scalar.trace, scalar.read(), ())
+
+
+cdef object as_scalar(Trace trace, object x):
+    """One-element arrays as a scalar, as NumPy does when it assigns one to an element."""
+    cdef TracedArray array
+    if isinstance(x, TracedScalar):
+        return x
+    array = as_array_of(trace, x)
+    if array.size != 1:
+        raise ValueError(f"{where_text()}setting an array element with a sequence.")
+    if not array.shape and array.steps is None:
+        return make_scalar(trace, array.read(), trace.tape.code[array.buffer.value].dtype, False, 0.0)
+    return array.element(array.offset)
+
+
+def asarray(x, like=None):
+    """``x`` as a TracedArray of the trace that ``like`` (or something in x) belongs to."""
+    trace = like.__trace__ if like is not None else find_trace(x)
+    return as_array_of(trace, x)
+
+
+def find_trace(x):
+    """The trace of the first traced value in nested lists, tuples and object arrays; None if there is none."""
+    if isinstance(x, Traced):
+        return (<Traced>x).trace
+    if isinstance(x, np.ndarray) and x.dtype == object:
+        x = x.reshape(-1)
+    elif isinstance(x, dict):
+        x = x.values()
+    elif not isinstance(x, (list, tuple)):
+        return None
+    for item in x:
+        found = find_trace(item)
+        if found is not None:
+            return found
+    return None
+
+
+def scalar_of(x):
+    """A one-element traced array as a traced scalar."""
+    return as_scalar((<Traced>x).trace, x)
+
+
+def value_of(x):
+    """The plain array that a traced value is; anything else as it is."""
+    return (<Traced>x).concrete() if isinstance(x, Traced) else x
+
+
+def is_traced(x):
+    """Is x a traced array or scalar?"""
+    return isinstance(x, Traced)
+
+
+def is_active(x):
+    """Is x being differentiated?"""
+    return isinstance(x, Traced) and (<Traced>x).is_active()
+
+
+def value_number(x):
+    """The number of the tape's value that x is now."""
+    return (<Traced>x).read()
+
+
+def trace_of_value(x):
+    """The trace a traced value belongs to."""
+    return (<Traced>x).trace
+
+
+def detached(x):
+    """A copy of x that is a constant to derivatives."""
+    cdef Trace trace = (<Traced>x).trace
+    cdef int32_t value
+    if not (<Traced>x).is_active():
+        return x
+    # through an op that derivatives do not pass: the value as a comparison of nothing
+    value = trace.new_constant((<Traced>x).concrete().copy())
+    return result(trace, value, x.shape) if x.shape else make_scalar(trace, value, x.dtype == np.float32, True, float((<Traced>x).concrete()))
+
+
+def write_into(x, value):
+    """``x[...] = value`` for a traced array."""
+    write(<TracedArray?>x, value)
+    return x
+
+
+def cast_to(x, dtype):
+    """``x.astype(dtype)`` for float32, float64 and bool."""
+    cdef Trace trace = (<Traced>x).trace
+    cdef int32_t value = (<Traced>x).read()
+    cdef int code = DTYPE_CODE[np.dtype(dtype)]
+    if code == BOOL and trace.tape.code[value].dtype != BOOL:
+        return binary(AD_OP_NE, x, 0.0)
+    value = trace.append(AD_OP_IDENTITY, code, 1, value, -1, -1, trace.tape.code[value].shape, -1)
+    if isinstance(x, TracedScalar):
+        return make_scalar(trace, value, code, (<TracedScalar>x).known, rounded((<TracedScalar>x).number, code))
+    return wrap(trace, value, x.shape)
+
+
+cdef dict UFUNCS = {}
+cdef dict OP_UFUNC = {}
+cdef set NO_DERIVATIVE = set()
+
+
+def _register():
+    """NumPy's ufuncs that are rows of the op table."""
+    for name, op in optable.UFUNC_OP.items():
+        UFUNCS[getattr(np, name)] = optable.OPCODE[op]
+        OP_UFUNC[optable.OPCODE[op]] = getattr(np, name)
+    for alias, name in (("fabs", "ABS"), ("radians", "DEG2RAD"), ("degrees", "RAD2DEG"), ("invert", "LOGICAL_NOT"),
+                        ("bitwise_and", "LOGICAL_AND"), ("bitwise_or", "LOGICAL_OR"), ("bitwise_xor", "LOGICAL_XOR"),
+                        ("float_power", "POWER"), ("conjugate", "IDENTITY")):
+        UFUNCS[getattr(np, alias)] = optable.OPCODE[name]
+    for row in optable.ROWS[:optable.N_ELEMENTWISE]:
+        if row.partials and all(p == 0.0 for p in row.partials) and not row.missing:
+            NO_DERIVATIVE.add(optable.OPCODE[row.name.upper()])
+
+
+_register()

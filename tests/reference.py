@@ -38,6 +38,7 @@ ELEMENTWISE = {
     "SQUARE": lambda x: x * x,
     "GAMMALN": lambda x: special("gammaln")(x),
     "DIGAMMA": lambda x: special("digamma")(x),
+    "TRIGAMMA": lambda x: special("polygamma")(1, x),
     "ERF": lambda x: special("erf")(x),
     "ERFC": lambda x: special("erfc")(x),
     "EXPIT": lambda x: special("expit")(x),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-
 from adcore.passes.optimise import optimise
 from adcore.passes.verify import verify
+
 from tests.reference import interpret
 
 

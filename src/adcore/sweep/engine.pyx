@@ -212,6 +212,13 @@ def value_and_gradient(Program program, wrt, list inputs, list consts, list scal
     return results[:n], results[n:]
 
 
+def pull_back(Program program, wrt, list inputs, list consts, list scalars):
+    """Adjoints of the inputs in ``wrt``; the adjoint of the one output is the last of ``inputs``."""
+    plan = find_plan(program, ("pull back", tuple(wrt), config.optimise()),
+                     lambda: lower(prepare(reverse(prepare(program), list(wrt), [0]))))
+    return run(plan, inputs, consts, scalars)[program.n_results:]
+
+
 def prepare(program):
     """The program that is lowered for its values alone."""
     return optimise(program) if config.optimise() else program

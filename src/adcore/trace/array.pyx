@@ -487,7 +487,9 @@ cdef class TracedScalar(Traced):
     def T(self):
         return self
 
-    real = T
+    @property
+    def real(self):
+        return self
 
     @property
     def imag(self):

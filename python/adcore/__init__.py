@@ -1,0 +1,38 @@
+"""adcore: exact derivatives of plain NumPy functions at native speed on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import config, errors
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "gradient": "transforms.gradient",
+    "grad": "transforms.gradient",
+    "value_and_grad": "transforms.gradient",
+    "stop_gradient": "transforms.gradient",
+    "jacobian": "transforms.jacobian",
+    "vjp": "transforms.jacobian",
+    "trace": "transforms.recording",
+    "testing": "testing",
+}
+
+__all__ = ["config", "errors", *_WHERE]
+
+
+def __getattr__(name: str) -> Any:
+    # submodules load when they are first used: importing adcore costs next to nothing
+    import importlib
+
+    if name not in _WHERE:
+        raise AttributeError(f"module 'adcore' has no attribute {name!r}")
+    module = importlib.import_module(f"adcore.{_WHERE[name]}")
+    value = module if name == "testing" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

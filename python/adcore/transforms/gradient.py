@@ -1,0 +1,202 @@
+"""Gradients of scalar-valued functions by one reverse sweep."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import errors, trees
+from ..sweep import engine
+from ..trace import array as traced
+from .recording import Recording, checked_argnums
+
+
+def name_of(f: Any) -> str:
+    return getattr(f, "__name__", None) or type(f).__name__
+
+
+def scalar_result(f: Any, result: Any, recording: Recording) -> Any:
+    """The value number of a scalar result; None when it is a plain number that depends on nothing."""
+    if isinstance(result, np.ndarray) and result.dtype == object and result.size == 1:
+        result = result.reshape(-1)[0]
+    if traced.is_traced(result):
+        if result.shape != ():
+            raise errors.ArgumentError(
+                f"{name_of(f)} returned an array of shape {result.shape}; gradient needs a scalar: "
+                "return a sum, or use adcore.jacobian"
+            )
+        if result.dtype.kind != "f":
+            raise errors.ArgumentError(f"{name_of(f)} returned a {result.dtype}; gradient needs a float")
+        return traced.value_number(result)
+    if result is None:
+        raise errors.ArgumentError(f"{name_of(f)} returned None; gradient needs a scalar result: is a return missing?")
+    if isinstance(result, (float, int, np.floating, np.integer)) or (
+        isinstance(result, np.ndarray) and result.shape == () and result.dtype.kind in "fiu"
+    ):
+        return None
+    raise errors.ArgumentError(f"{name_of(f)} returned {type(result).__name__}; gradient needs a scalar")
+
+
+def plain(recording: Recording, tree: Any) -> Any:
+    """Traced values of an auxiliary result as plain arrays."""
+
+    def leaf(x: Any, path: str) -> Any:
+        if not traced.is_traced(x):
+            return x
+        value = x.concrete()
+        return value[()] if value.shape == () else value
+
+    return trees.mapped(leaf, tree)
+
+
+def differentiate(
+    f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: int | Sequence[int], has_aux: bool
+) -> tuple[Any, Any, Any]:
+    """Value, gradients (one for each of argnums, or one alone) and auxiliary result."""
+    numbers = checked_argnums(argnums, len(args))
+    recording = Recording(f, args, kwargs, numbers)
+    try:
+        result, aux = recording.result, None
+        if has_aux:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise errors.ArgumentError(f"has_aux=True, but {name_of(f)} did not return a pair (value, aux)")
+            result, aux = result
+            aux = plain(recording, aux)
+        value = scalar_result(f, result, recording)
+        wrt = [k for group in recording.active for k in group]
+        trace = recording.trace
+        if value is None:
+            # a plain number: whatever leaves the trace of an active value raises, so it depends on nothing
+            number = np.float64(result)
+            adjoints = [np.zeros_like(trace.inputs[k]) for k in wrt]
+        else:
+            trace.tape.set_results([value])
+            values, adjoints = engine.value_and_gradient(trace.tape, wrt, trace.inputs, trace.consts, trace.scalars)
+            number = values[0][()]
+        gradients: Any = recording.gradients(adjoints)
+    finally:
+        recording.trace.close()
+    if isinstance(argnums, (int, np.integer)):
+        gradients = gradients[0]
+    else:
+        gradients = tuple(gradients)
+    return number, gradients, aux
+
+
+def gradient(f: Callable[..., Any], x: Any, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
+    """The gradient of ``f(x, *args)``.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a scalar; written in NumPy.
+    x : float array, float, or tree of them
+        Where to differentiate: float64 or float32, any shape and layout. Integers are refused.
+    *args, **kwargs
+        Further arguments of f, not differentiated unless named in ``argnums``.
+    argnums : int or tuple of int
+        Which positional arguments (x is 0) to differentiate.
+
+    Returns
+    -------
+    ndarray, float or tree
+        Shaped like the argument; a tuple of such when argnums is a tuple.
+
+    Raises
+    ------
+    ArgumentError
+        The argument has no real float type, or f does not return a scalar.
+    NotDifferentiable
+        f uses an operation that has no derivative on a value that is being differentiated.
+
+    Notes
+    -----
+    Reverse mode: one sweep whatever the size of x; at a kink the subgradient stated in the op table.
+
+    References
+    ----------
+    A. Griewank, A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3.
+
+    Examples
+    --------
+    >>> import numpy as np, adcore
+    >>> adcore.gradient(lambda x: np.sum(x**2), np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
+    return differentiate(f, (x, *args), kwargs, argnums, False)[1]
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The function that gives the gradient of f.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a scalar, or a pair (scalar, aux) with ``has_aux``.
+    argnums : int or tuple of int
+        Which positional arguments to differentiate.
+    has_aux : bool
+        f returns ``(value, aux)``; the new function then returns ``(gradient, aux)``.
+
+    Returns
+    -------
+    callable
+        Takes f's arguments.
+
+    Examples
+    --------
+    >>> import numpy as np, adcore
+    >>> float(adcore.grad(np.sin)(0.0))
+    1.0
+    """
+
+    @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
+    def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
+        _, g, aux = differentiate(f, args, kwargs, argnums, has_aux)
+        return (g, aux) if has_aux else g
+
+    return gradient_of_f
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The function that gives value and gradient of f, in one sweep forward and back.
+
+    Parameters
+    ----------
+    f, argnums, has_aux
+        As for `grad`.
+
+    Returns
+    -------
+    callable
+        Returns ``(value, gradient)``, or ``((value, aux), gradient)`` with ``has_aux``.
+
+    Examples
+    --------
+    >>> import numpy as np, adcore
+    >>> value, g = adcore.value_and_grad(lambda x: np.sum(np.exp(x)))(np.zeros(2))
+    >>> float(value), g
+    (2.0, array([1., 1.]))
+    """
+
+    @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
+    def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> Any:
+        value, g, aux = differentiate(f, args, kwargs, argnums, has_aux)
+        return ((value, aux), g) if has_aux else (value, g)
+
+    return value_and_gradient_of_f
+
+
+def stop_gradient(x: Any) -> Any:
+    """x as a constant: its value goes on, its derivative does not.
+
+    Examples
+    --------
+    >>> import numpy as np, adcore
+    >>> adcore.gradient(lambda x: np.sum(x * adcore.stop_gradient(x)), np.array([3.0]))
+    array([3.])
+    """
+    return trees.mapped(lambda leaf, path: traced.detached(leaf) if traced.is_traced(leaf) else leaf, x)

@@ -1,0 +1,162 @@
+"""Recording: run a function on traced arguments and keep the tape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import errors, trees
+from ..front import rebind
+from ..trace import array as traced
+
+
+def normalised(x: Any, name: str) -> np.ndarray:
+    """An argument to differentiate as a C-contiguous native float64 or float32 array.
+
+    Raises
+    ------
+    ArgumentError
+        For anything that is not made of real floats: the derivative would have no meaning.
+    """
+    if isinstance(x, traced.Traced):
+        raise errors.ArgumentError(
+            f"{traced.where_text()}{name} is traced already: nested derivatives (grad of grad) are not supported yet"
+        )
+    if isinstance(x, (bool, int, np.integer, np.bool_)) or isinstance(x, (str, bytes)) or x is None:
+        raise errors.ArgumentError(
+            f"{name} is {type(x).__name__} ({x!r}); adcore differentiates with respect to floats: pass float({x!r})"
+            if isinstance(x, int)
+            else f"{name} is {type(x).__name__}; adcore differentiates with respect to floats and float arrays"
+        )
+    array = np.asarray(x)
+    if array.dtype.kind == "c":
+        raise errors.ArgumentError(
+            f"{name} is complex ({array.dtype}); complex arguments are not supported yet: "
+            "pass real and imaginary part as two float arrays"
+        )
+    if array.dtype.kind != "f":
+        raise errors.ArgumentError(
+            f"{name} has dtype {array.dtype}; adcore differentiates with respect to float arrays: "
+            f"pass {name}.astype(float)"
+        )
+    if array.dtype.itemsize not in (4, 8):
+        raise errors.ArgumentError(f"{name} has dtype {array.dtype}; adcore computes with float32 and float64")
+    dtype = np.float32 if array.dtype.itemsize == 4 else np.float64
+    return np.array(array, dtype=dtype, order="C", copy=None, ndmin=0) if array.ndim else np.array(array, dtype=dtype)
+
+
+def is_scalar(x: Any) -> bool:
+    """A Python or NumPy float, as opposed to an array of no dimensions."""
+    return isinstance(x, (float, np.floating))
+
+
+class Recording:
+    """One run of a function on traced arguments.
+
+    Attributes
+    ----------
+    trace : Trace
+        The tape and what it binds.
+    result : object
+        What the function returned, traced values included.
+    active : list of list of int
+        For each differentiated argument, the input numbers of its leaves.
+    """
+
+    def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int]):
+        self.trace = traced.Trace()
+        self.active: list[list[int]] = []
+        self.templates: list[Any] = []
+        new_args = []
+        for k, arg in enumerate(args):
+            if k in argnums:
+                self.templates.append(arg)
+                self.active.append([])
+                new_args.append(trees.mapped(self.active_leaf, arg, f"argument {k}"))
+            else:
+                new_args.append(trees.mapped(self.constant_leaf, arg) if holds_float_array(arg) else arg)
+        runnable = rebind.rebound(f, self.trace)
+        try:
+            self.result = runnable(*new_args, **kwargs)
+        except BaseException:
+            self.trace.close()
+            raise
+
+    def active_leaf(self, x: Any, path: str) -> Any:
+        array = normalised(x, path)
+        self.active[-1].append(len(self.trace.inputs))
+        return self.trace.input_array(array, True, is_scalar(x))
+
+    def constant_leaf(self, x: Any, path: str) -> Any:
+        if not is_float_array(x):
+            return x
+        array = np.asarray(x)
+        dtype = np.float32 if array.dtype.itemsize == 4 else np.float64
+        return self.trace.input_array(np.array(array, dtype=dtype, order="C", copy=None), False, False)
+
+    def gradients(self, adjoints: list[np.ndarray]) -> list[Any]:
+        """The adjoints of all differentiated leaves as trees like the arguments."""
+        found = iter(adjoints)
+
+        def leaf(x: Any, path: str) -> Any:
+            g = next(found)
+            return g[()] if is_scalar(x) else g
+
+        return [trees.mapped(leaf, template) for template in self.templates]
+
+
+def is_float_array(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.dtype.itemsize in (4, 8) and x.ndim > 0
+
+
+def holds_float_array(tree: Any) -> bool:
+    return any(is_float_array(leaf) for _, leaf in trees.leaves(tree)) if trees.is_branch(tree) else is_float_array(tree)
+
+
+def checked_argnums(argnums: int | Sequence[int], n: int) -> tuple[int, ...]:
+    """Argument positions as a tuple, negative ones resolved."""
+    numbers = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
+    for k in numbers:
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
+            raise errors.ArgumentError(f"argnums={argnums!r}: give an integer or a tuple of integers")
+        if not -n <= k < n:
+            raise errors.ArgumentError(f"argnums={argnums!r}, but the function was called with {n} positional arguments")
+    resolved = tuple(int(k) % n for k in numbers)
+    if len(set(resolved)) != len(resolved):
+        raise errors.ArgumentError(f"argnums={argnums!r} names an argument twice")
+    return resolved
+
+
+def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Record what ``f(*args)`` does, as a program that prints itself.
+
+    Parameters
+    ----------
+    f : callable
+        A function of NumPy arrays.
+    *args, **kwargs
+        Its arguments; float arrays among them become the program's inputs.
+
+    Returns
+    -------
+    Program
+        One instruction a line when printed; its outputs are the leaves of f's result.
+
+    Examples
+    --------
+    >>> import numpy as np, adcore
+    >>> print(adcore.trace(lambda x: np.sum(x * x), np.ones(3)))
+    %0 = input 0 : f64[3]
+    %1 = mul %0 %0 : f64[3]
+    %2 = sum %1 at 0 step 0 : f64[]
+    return %2
+    """
+    differentiable = [k for k, a in enumerate(args) if all(is_float_array(x) or is_scalar(x) for _, x in trees.leaves(a))]
+    recording = Recording(f, args, kwargs, differentiable)
+    outputs = [traced.value_number(x) for _, x in trees.leaves(recording.result) if traced.is_traced(x)]
+    program = recording.trace.tape
+    program.set_results(outputs)
+    recording.trace.close()
+    return program

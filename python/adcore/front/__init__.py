@@ -1,0 +1,1 @@
+"""NumPy's functions on traced values, each composed from the tracer's primitives."""

@@ -1,0 +1,191 @@
+"""Where NumPy's protocols arrive: tables from NumPy's functions, ufuncs and methods to ours."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import errors, trees
+from ..trace import array as traced
+
+TABLE: dict[Any, Callable[..., Any]] = {}
+UFUNCS: dict[str, Callable[..., Any]] = {}
+METHODS: dict[str, Callable[..., Any]] = {}
+# functions whose results have no derivative: they are computed on values
+ON_VALUES: set[Any] = set()
+
+
+def implements(*functions: Any) -> Callable[[Any], Any]:
+    """Register the decorated function for these functions of NumPy."""
+
+    def register(ours: Any) -> Any:
+        for f in functions:
+            TABLE[f] = ours
+        return ours
+
+    return register
+
+
+def on_values(*names: str) -> None:
+    """Functions of NumPy that only look at values: their results are constants to derivatives."""
+    for name in names:
+        f = functools.reduce(getattr, name.split("."), np)
+        ON_VALUES.add(f)
+
+
+@functools.cache
+def load() -> None:
+    """Import the subject files, which fill the tables."""
+    from . import elementwise, products, reductions, shapes, special  # noqa: F401  (imported for their registrations)
+
+
+def values(tree: Any) -> Any:
+    """Traced leaves as plain arrays."""
+
+    def leaf(x: Any, path: str) -> Any:
+        if not traced.is_traced(x):
+            return x
+        v = traced.value_of(x)
+        return v[()] if v.shape == () else v
+
+    return trees.mapped(leaf, tree)
+
+
+def any_active(tree: Any) -> bool:
+    """Does a leaf carry a derivative?"""
+    return any(traced.is_active(x) for _, x in trees.leaves(tree))
+
+
+def refuse(name: str) -> errors.NotDifferentiable:
+    """The error for an operation that adcore does not know."""
+    return errors.NotDifferentiable(
+        f"{traced.where_text()}{name} has no derivative in adcore, and an argument of it is being differentiated. "
+        "Wrap that argument in adcore.stop_gradient if it should count as a constant, or write the step with "
+        "operations that are listed in docs/coverage.md."
+    )
+
+
+def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What ``__array_function__`` does."""
+    load()
+    ours = TABLE.get(func)
+    if ours is not None:
+        return ours(*args, **kwargs)
+    name = f"{(func.__module__ or 'numpy').replace('numpy', 'np', 1)}.{func.__name__}"
+    if func not in ON_VALUES and (any_active(args) or any_active(kwargs)):
+        raise refuse(name)
+    return func(*values(args), **values(kwargs))
+
+
+def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What ``__array_ufunc__`` does beyond the plain call of a row of the op table."""
+    load()
+    out = kwargs.pop("out", None)
+    where = kwargs.pop("where", True)
+    for name in ("casting", "order", "subok"):
+        kwargs.pop(name, None)
+    dtype = kwargs.pop("dtype", None)
+    if kwargs and method == "__call__":
+        raise refuse(f"{uf.__name__} with {', '.join(kwargs)}")
+    if method == "__call__":
+        result = call(uf, inputs)
+    elif method == "reduce":
+        result = reduce_method(uf, inputs[0], **kwargs)
+    elif method == "accumulate":
+        result = accumulate_method(uf, *inputs, **kwargs)
+    elif method == "outer":
+        a, b = inputs
+        result = call(uf, (np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b))
+    elif method == "at":
+        return at_method(uf, *inputs)
+    else:
+        raise refuse(f"np.{uf.__name__}.{method}")
+    if dtype is not None and traced.is_traced(result):
+        result = traced.cast_to(result, dtype)
+    if out is None and where is not True:
+        raise errors.ArgumentError(
+            f"{traced.where_text()}np.{uf.__name__} with where= but without out= leaves elements undefined: give out="
+        )
+    if out is None:
+        return result
+    target = out[0] if isinstance(out, tuple) else out
+    return store(uf.__name__, target, result, where)
+
+
+def store(name: str, target: Any, result: Any, where: Any = True) -> Any:
+    """``out=target``."""
+    if not traced.is_traced(target):
+        if any_active(result):
+            raise errors.LostTrace(
+                f"{traced.where_text()}np.{name} with out= a plain array would drop the derivative of the result: "
+                "make the array inside the differentiated function, or pass it as an argument"
+            )
+        target[...] = values(result)
+        return target
+    if where is not True:
+        result = traced.elementwise("where", where, result, target)
+    return traced.write_into(target, result)
+
+
+def call(uf: np.ufunc, inputs: tuple[Any, ...]) -> Any:
+    """A ufunc on operands, at least one of them traced."""
+    name = uf.__name__
+    ours = UFUNCS.get(name)
+    if ours is not None:
+        return ours(*inputs)
+    row = traced.optable.UFUNC_OP.get(name)
+    if row is None and name.upper() in traced.optable.OPCODE:
+        row = name.upper()
+    if row is not None:
+        if not any(traced.is_traced(x) for x in inputs):
+            inputs = tuple(traced.asarray(x) if traced.find_trace(x) is not None else x for x in inputs)
+        return traced.elementwise(row, *inputs)
+    if any_active(inputs):
+        raise refuse(f"np.{name}" if hasattr(np, name) else name)
+    return uf(*values(inputs))
+
+
+def reduce_method(uf: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False, **kwargs: Any) -> Any:
+    function_of = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
+                   np.logical_and: np.all, np.logical_or: np.any}.get(uf)  # fmt: skip
+    if function_of is None:
+        raise refuse(f"np.{uf.__name__}.reduce")
+    return function(function_of, (x,), {"axis": axis, "keepdims": keepdims, **kwargs})
+
+
+def accumulate_method(uf: np.ufunc, x: Any, axis: int = 0, **kwargs: Any) -> Any:
+    function_of = {np.add: np.cumsum, np.multiply: np.cumprod}.get(uf)
+    if function_of is None:
+        raise refuse(f"np.{uf.__name__}.accumulate")
+    return function(function_of, (x,), {"axis": axis, **kwargs})
+
+
+def at_method(uf: np.ufunc, target: Any, index: Any, *operand: Any) -> None:
+    """``np.add.at(target, index, x)``: unbuffered, repeated indices add up."""
+    if uf is not np.add and uf is not np.subtract:
+        raise refuse(f"np.{uf.__name__}.at")
+    if not traced.is_traced(target):
+        raise errors.LostTrace(
+            f"{traced.where_text()}np.{uf.__name__}.at into a plain array would drop the derivative: make the array "
+            "inside the differentiated function"
+        )
+    x = operand[0] if uf is np.add else -operand[0]
+    positions = np.arange(target.size).reshape(target.shape)[index]
+    one_hot = traced.scatter_add(target, positions, x)
+    traced.write_into(target, one_hot)
+
+
+def method(self: Any, name: str) -> Any:
+    """A method of ndarray that is not hot."""
+    load()
+    ours = METHODS.get(name)
+    if ours is not None:
+        return functools.partial(ours, self)
+    if name == "flat":
+        return self.reshape(-1)
+    if hasattr(np.ndarray, name):
+        raise refuse(f"ndarray.{name}")
+    raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")

@@ -1,0 +1,568 @@
+"""Functions that move elements: views, and assignments into fresh arrays."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..trace import array as traced
+from .dispatch import METHODS, TABLE, any_active, implements, on_values, values
+
+
+def arr(x: Any) -> Any:
+    """x as a traced array."""
+    return traced.asarray(x) if traced.find_trace(x) is not None else np.asarray(x)
+
+
+def axis_of(axis: int, ndim: int) -> int:
+    k = operator.index(axis)
+    if not -ndim <= k < ndim:
+        raise np.exceptions.AxisError(k, ndim)
+    return k % ndim
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes as a sorted tuple; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    if isinstance(axis, (int, np.integer)):
+        return (axis_of(int(axis), ndim),)
+    found = tuple(sorted(axis_of(a, ndim) for a in axis))
+    if len(set(found)) != len(found):
+        raise ValueError("duplicate value in 'axis'")
+    return found
+
+
+@implements(np.shape)
+def shape(a: Any) -> Any:
+    return arr(a).shape
+
+
+@implements(np.ndim)
+def ndim(a: Any) -> int:
+    return len(arr(a).shape)
+
+
+@implements(np.size)
+def size(a: Any, axis: int | None = None) -> int:
+    return math.prod(arr(a).shape) if axis is None else arr(a).shape[axis]
+
+
+@implements(np.reshape)
+def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None) -> Any:
+    a = arr(a)
+    if order not in ("C", "A"):
+        return transpose(reshape(transpose(a), tuple(reversed(full_shape(a, shape)))))
+    return a.shape_to(full_shape(a, shape))
+
+
+def full_shape(a: Any, shape: Any) -> tuple[int, ...]:
+    """A shape with its -1 filled in."""
+    new = (operator.index(shape),) if isinstance(shape, (int, np.integer)) else tuple(operator.index(d) for d in shape)
+    n = math.prod(a.shape)
+    if new.count(-1) == 1:
+        rest = -math.prod(new)
+        if rest == 0 or n % rest:
+            raise ValueError(f"cannot reshape array of size {n} into shape {new}")
+        new = tuple(n // rest if d == -1 else d for d in new)
+    if math.prod(new) != n or any(d < 0 for d in new):
+        raise ValueError(f"cannot reshape array of size {n} into shape {new}")
+    return new
+
+
+def reshape_method(a: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
+    return reshape(a, shape[0] if len(shape) == 1 else shape, order)
+
+
+@implements(np.ravel)
+def ravel(a: Any, order: str = "C") -> Any:
+    return reshape(a, (-1,), order)
+
+
+@implements(np.transpose)
+def transpose(a: Any, axes: Any = None) -> Any:
+    a = arr(a)
+    n = len(a.shape)
+    order = tuple(range(n - 1, -1, -1)) if axes is None else tuple(axis_of(k, n) for k in axes)
+    if sorted(order) != list(range(n)):
+        raise ValueError("axes don't match array")
+    return a.transposed(order)
+
+
+def transpose_method(a: Any, *axes: Any) -> Any:
+    if not axes or axes == (None,):
+        return transpose(a)
+    return transpose(a, axes[0] if isinstance(axes[0], (tuple, list)) else axes)
+
+
+@implements(np.swapaxes)
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    a = arr(a)
+    order = list(range(len(a.shape)))
+    i, j = axis_of(axis1, len(order)), axis_of(axis2, len(order))
+    order[i], order[j] = order[j], order[i]
+    return a.transposed(tuple(order))
+
+
+@implements(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    a = arr(a)
+    n = len(a.shape)
+    src = [axis_of(k, n) for k in (source if isinstance(source, (tuple, list)) else [source])]
+    dst = [axis_of(k, n) for k in (destination if isinstance(destination, (tuple, list)) else [destination])]
+    order = [k for k in range(n) if k not in src]
+    for d, s in sorted(zip(dst, src, strict=True)):
+        order.insert(d, s)
+    return a.transposed(tuple(order))
+
+
+@implements(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    n = len(a.shape)
+    axis = axis_of(axis, n)
+    start = start + n if start < 0 else start
+    return moveaxis(a, axis, start - 1 if axis < start else start)
+
+
+@implements(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    return traced.broadcast_to(array, (shape,) if isinstance(shape, int) else tuple(shape))
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+    like = traced.find_trace(args)
+    joint = np.broadcast_shapes(*[np.shape(a) for a in args])
+    return tuple(traced.broadcast_to(traced.as_traced(like, a), joint) for a in args)
+
+
+@implements(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Any:
+    a = arr(a)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    n = len(a.shape) + len(axes)
+    at = {axis_of(k, n) for k in axes}
+    rest = iter(a.shape)
+    return a.shape_to(tuple(1 if k in at else next(rest) for k in range(n)))
+
+
+@implements(np.squeeze)
+def squeeze(a: Any, axis: Any = None) -> Any:
+    a = arr(a)
+    drop = [k for k, d in enumerate(a.shape) if d == 1] if axis is None else list(axes_of(axis, len(a.shape)))
+    if any(a.shape[k] != 1 for k in drop):
+        raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
+    return a.shape_to(tuple(d for k, d in enumerate(a.shape) if k not in drop))
+
+
+def at_least(n: int) -> Any:
+    def of(*arrays: Any) -> Any:
+        out = []
+        for a in arrays:
+            a = arr(a)
+            s = a.shape
+            if len(s) < n:
+                if n == 3 and len(s) == 2:
+                    s = (*s, 1)
+                elif n == 3 and len(s) == 1:
+                    s = (1, *s, 1)
+                else:
+                    s = (1,) * (n - len(s)) + s
+            out.append(a.reshape(s))
+        return out[0] if len(out) == 1 else tuple(out)
+
+    return of
+
+
+TABLE[np.atleast_1d] = at_least(1)
+TABLE[np.atleast_2d] = at_least(2)
+TABLE[np.atleast_3d] = at_least(3)
+
+
+def result_dtype(arrays: Any) -> Any:
+    kinds = [a.dtype for a in arrays]
+    dtype = np.result_type(*kinds)
+    return dtype if dtype in (np.float32, np.float64, np.bool_) else np.dtype(np.float64)
+
+
+@implements(np.concatenate)
+def concatenate(arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None, casting: str = "") -> Any:
+    like = traced.find_trace(arrays)
+    items = [traced.as_traced(like, a) for a in arrays]
+    if axis is None:
+        items, axis = [a.reshape(-1) for a in items], 0
+    axis = axis_of(axis, len(items[0].shape))
+    lengths = [a.shape[axis] for a in items]
+    first = items[0].shape
+    for a in items:
+        if len(a.shape) != len(first) or any(p != q for k, (p, q) in enumerate(zip(a.shape, first, strict=True)) if k != axis):
+            raise ValueError("all the input array dimensions except for the concatenation axis must match exactly")
+    result = traced.new_array(like, (*first[:axis], sum(lengths), *first[axis + 1 :]), dtype or result_dtype(items), None)
+    start = 0
+    for a, n in zip(items, lengths, strict=True):
+        result[(slice(None),) * axis + (slice(start, start + n),)] = a
+        start += n
+    return result if out is None else traced.write_into(out, result)
+
+
+@implements(np.stack)
+def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "") -> Any:
+    like = traced.find_trace(arrays)
+    items = [traced.as_traced(like, a) for a in arrays]
+    axis = axis_of(axis, len(items[0].shape) + 1)
+    if any(a.shape != items[0].shape for a in items):
+        raise ValueError("all input arrays must have the same shape")
+    shape = (*items[0].shape[:axis], len(items), *items[0].shape[axis:])
+    result = traced.new_array(like, shape, dtype or result_dtype(items), None)
+    for k, a in enumerate(items):
+        result[(slice(None),) * axis + (k,)] = a if a.shape else traced.scalar_of(a)
+    return result if out is None else traced.write_into(out, result)
+
+
+@implements(np.vstack)
+def vstack(tup: Any, **kwargs: Any) -> Any:
+    like = traced.find_trace(tup)
+    return concatenate([TABLE[np.atleast_2d](traced.as_traced(like, a)) for a in tup], 0)
+
+
+@implements(np.hstack)
+def hstack(tup: Any, **kwargs: Any) -> Any:
+    like = traced.find_trace(tup)
+    items = [TABLE[np.atleast_1d](traced.as_traced(like, a)) for a in tup]
+    return concatenate(items, 0 if len(items[0].shape) == 1 else 1)
+
+
+@implements(np.dstack)
+def dstack(tup: Any) -> Any:
+    like = traced.find_trace(tup)
+    return concatenate([TABLE[np.atleast_3d](traced.as_traced(like, a)) for a in tup], 2)
+
+
+@implements(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    like = traced.find_trace(tup)
+    items = [traced.as_traced(like, a) for a in tup]
+    return concatenate([a.reshape(-1, 1) if len(a.shape) < 2 else a for a in items], 1)
+
+
+@implements(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    n = ary.shape[axis]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        k = int(indices_or_sections)
+        sizes = [n // k + (j < n % k) for j in range(k)]
+        cuts = list(np.cumsum([0, *sizes]))
+    else:
+        cuts = [0, *[int(c) for c in indices_or_sections], n]
+    axis = axis_of(axis, len(ary.shape))
+    return [ary[(slice(None),) * axis + (slice(int(a), int(b)),)] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+@implements(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    if isinstance(indices_or_sections, (int, np.integer)) and ary.shape[axis] % indices_or_sections:
+        raise ValueError("array split does not result in an equal division")
+    return array_split(ary, indices_or_sections, axis)
+
+
+@implements(np.hsplit)
+def hsplit(ary: Any, cuts: Any) -> Any:
+    return split(ary, cuts, 1 if len(ary.shape) > 1 else 0)
+
+
+@implements(np.vsplit)
+def vsplit(ary: Any, cuts: Any) -> Any:
+    return split(ary, cuts, 0)
+
+
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    axes = axes_of(axis, len(m.shape))
+    return m[tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(len(m.shape)))]
+
+
+@implements(np.fliplr)
+def fliplr(m: Any) -> Any:
+    return m[:, ::-1]
+
+
+@implements(np.flipud)
+def flipud(m: Any) -> Any:
+    return m[::-1]
+
+
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    k %= 4
+    if k == 0:
+        return m[:]
+    if k == 2:
+        return flip(m, axes)
+    if k == 1:
+        return swapaxes(flip(m, axes[1]), *axes)
+    return flip(swapaxes(m, *axes), axes[1])
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    a = arr(a)
+    if axis is None:
+        return roll(a.reshape(-1), shift, 0).reshape(a.shape)
+    shifts = np.broadcast_arrays(shift, axis)
+    for s, k in zip(shifts[0].reshape(-1), shifts[1].reshape(-1), strict=True):
+        k = axis_of(int(k), len(a.shape))
+        n = a.shape[k]
+        s = int(s) % n if n else 0
+        if s:
+            lead = (slice(None),) * k
+            a = concatenate([a[(*lead, slice(n - s, n))], a[(*lead, slice(0, n - s))]], k)
+    return a.copy() if a is not None else a
+
+
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
+    widths = np.broadcast_to(np.asarray(pad_width), (len(array.shape), 2))
+    if mode == "constant":
+        fill = kwargs.get("constant_values", 0)
+        if np.ndim(fill):
+            raise ValueError("pad: constant_values must be one number")
+        out = traced.new_array(traced.trace_of_value(array), [d + int(w.sum()) for d, w in zip(array.shape, widths, strict=True)],
+                               array.dtype, fill)  # fmt: skip
+        out[tuple(slice(int(w[0]), int(w[0]) + d) for d, w in zip(array.shape, widths, strict=True))] = array
+        return out
+    if mode not in ("edge", "wrap", "reflect", "symmetric"):
+        raise ValueError(f"pad: mode {mode!r} is not supported on differentiated arrays")
+    for k, (before, after) in enumerate(widths):
+        if before or after:
+            index = np.pad(np.arange(array.shape[k]), (int(before), int(after)), mode)
+            array = take(array, index, k)
+    return array
+
+
+@implements(np.take)
+def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
+    if axis is None:
+        return arr(a).reshape(-1)[np.asarray(values(indices))]
+    index = np.asarray(values(indices))
+    if mode == "wrap":
+        index = index % a.shape[axis]
+    elif mode == "clip":
+        index = np.clip(index, 0, a.shape[axis] - 1)
+    return a[(slice(None),) * axis_of(axis, len(a.shape)) + (index,)]
+
+
+@implements(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: int = -1) -> Any:
+    index = np.asarray(values(indices))
+    if axis is None:
+        return arr.reshape(-1)[index]
+    axis = axis_of(axis, len(arr.shape))
+    grid = list(np.ogrid[tuple(slice(d) for d in index.shape)])
+    grid[axis] = index
+    return arr[tuple(grid)]
+
+
+@implements(np.repeat)
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    a = arr(a)
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    index = np.repeat(np.arange(a.shape[axis]), np.asarray(values(repeats)))
+    return take(a, index, axis)
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    reps = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
+    n = max(len(reps), len(A.shape))
+    a = A.reshape((1,) * (n - len(A.shape)) + A.shape)
+    reps = (1,) * (n - len(reps)) + reps
+    pairs = [x for d in zip(reps, a.shape, strict=True) for x in d]
+    spread = a.reshape([x for d in a.shape for x in (1, d)])
+    return traced.broadcast_to(spread, tuple(pairs)).reshape([r * d for r, d in zip(reps, a.shape, strict=True)])
+
+
+@implements(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    return traced.elementwise("where", np.tri(*m.shape[-2:], k=k, dtype=bool), m, 0.0)
+
+
+@implements(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    return traced.elementwise("where", ~np.tri(*m.shape[-2:], k=k - 1, dtype=bool), m, 0.0)
+
+
+@implements(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    a = moveaxis(arr(a), (axis1, axis2), (-2, -1))
+    rows, columns = a.shape[-2:]
+    n = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
+    k = np.arange(n)
+    return a[(..., k - min(offset, 0), k + max(offset, 0))]
+
+
+@implements(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    if len(v.shape) == 2:
+        return diagonal(v, k)
+    n = v.shape[0] + abs(k)
+    out = traced.new_array(traced.trace_of_value(v), (n, n), v.dtype)
+    i = np.arange(v.shape[0])
+    out[i - min(k, 0), i + max(k, 0)] = v
+    return out
+
+
+@implements(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    return diag(v.reshape(-1), k)
+
+
+@implements(np.trace)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    return diagonal(a, offset, axis1, axis2).sum(-1)
+
+
+@implements(np.fill_diagonal)
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    i = np.arange(min(a.shape))
+    a[(i,) * len(a.shape)] = val
+
+
+@implements(np.copyto)
+def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    from .dispatch import store
+
+    store("copyto", dst, src, where)
+
+
+@implements(np.put)
+def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    index = np.asarray(values(ind)).reshape(-1)
+    flat = np.unravel_index(index % a.size, a.shape)
+    a[flat] = np.resize(v, index.shape) if not traced.is_traced(v) else v
+
+
+@implements(np.copy)
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    return traced.elementwise("identity", arr(a))
+
+
+@implements(np.zeros_like, np.empty_like)
+def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    return full_like(a, 0.0, dtype, shape=shape)
+
+
+@implements(np.ones_like)
+def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    return full_like(a, 1.0, dtype, shape=shape)
+
+
+@implements(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
+              device: Any = None) -> Any:  # fmt: skip
+    like = traced.find_trace((a, fill_value))
+    dtype = np.dtype(dtype or a.dtype)
+    if dtype.kind in "iu":
+        return np.full(shape or a.shape, values(fill_value), dtype)
+    return traced.new_array(like, a.shape if shape is None else shape, dtype, fill_value)
+
+
+@implements(np.append)
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    if axis is None:
+        like = traced.find_trace((arr, values))
+        return concatenate([traced.as_traced(like, arr).reshape(-1), traced.as_traced(like, values).reshape(-1)], 0)
+    return concatenate([arr, values], axis)
+
+
+@implements(np.delete)
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    if axis is None:
+        arr, axis = arr.reshape(-1), 0
+    return take(arr, np.delete(np.arange(arr.shape[axis]), values(obj)), axis)
+
+
+@implements(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    if axis is None:
+        arr, axis = traced.asarray(arr, None).reshape(-1) if traced.is_traced(arr) else np.ravel(arr), 0
+    if np.ndim(obj):
+        raise ValueError("insert: give one position")
+    lead = (slice(None),) * axis
+    like = traced.find_trace((arr, values))
+    part = traced.as_traced(like, values)
+    a = traced.as_traced(like, arr)
+    k = int(obj) % (a.shape[axis] + 1) if obj >= 0 else a.shape[axis] + int(obj)
+    part = part.reshape((1,) * (len(a.shape) - len(part.shape)) + part.shape) if len(part.shape) < len(a.shape) else part
+    shape = list(a.shape)
+    shape[axis] = part.shape[axis]
+    return concatenate([a[(*lead, slice(None, k))], traced.broadcast_to(part, tuple(shape)), a[(*lead, slice(k, None))]], axis)
+
+
+@implements(np.block)
+def block(arrays: Any) -> Any:
+    def of(x: Any, depth: int) -> Any:
+        if isinstance(x, list):
+            parts = [of(p, depth + 1) for p in x]
+            return concatenate(parts, axis=-(levels - depth))
+        return TABLE[np.atleast_1d](traced.as_traced(like, x)) if levels == 1 else TABLE[np.atleast_2d](traced.as_traced(like, x))
+
+    def depth_of(x: Any) -> int:
+        return 1 + max(depth_of(p) for p in x) if isinstance(x, list) else 0
+
+    like, levels = traced.find_trace(arrays), depth_of(arrays)
+    return of(arrays, 0)
+
+
+@implements(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    like = traced.find_trace(xi)
+    n = len(xi)
+    out = [traced.as_traced(like, x).reshape((1,) * k + (-1,) + (1,) * (n - 1 - k)) for k, x in enumerate(xi)]
+    if indexing == "xy" and n > 1:
+        out = [swapaxes(o, 0, 1) for o in out]
+    if not sparse:
+        joint = np.broadcast_shapes(*[o.shape for o in out])
+        out = [traced.broadcast_to(o, joint) for o in out]
+    return tuple(traced.elementwise("identity", o) for o in out) if copy else tuple(out)
+
+
+@implements(np.compress)
+def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    return take(a, np.flatnonzero(np.asarray(values(condition))), axis)
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    return compress(np.ravel(values(condition)), arr)
+
+
+def fill_method(a: Any, value: Any) -> None:
+    a[...] = value
+
+
+def astype(a: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iu":
+        return traced.value_of(a).astype(dtype)[()]
+    if dtype not in (np.float64, np.float32, np.bool_):
+        if any_active(a):
+            raise TypeError(f"{traced.where_text()}astype({dtype}) of a differentiated array: adcore computes with float64 and float32")
+        return traced.value_of(a).astype(dtype)
+    return traced.cast_to(a, dtype)
+
+
+METHODS.update(
+    reshape=reshape_method, ravel=ravel, flatten=lambda a, order="C": copy(ravel(a, order)), transpose=transpose_method,
+    swapaxes=swapaxes, squeeze=squeeze, copy=copy, repeat=repeat, take=take, diagonal=diagonal, trace=trace,
+    fill=fill_method, astype=astype, compress=lambda a, c, axis=None: compress(c, a, axis), put=put,
+)  # fmt: skip
+
+on_values("result_type", "iscomplexobj", "isrealobj", "may_share_memory", "shares_memory", "array_equal", "array_equiv",
+          "allclose", "isclose", "nonzero", "argwhere", "flatnonzero", "count_nonzero", "can_cast", "min_scalar_type",
+          "isneginf", "isposinf", "iscomplex", "isreal", "array_repr", "array_str", "array2string")  # fmt: skip

@@ -106,7 +106,7 @@ elementwise("logaddexp2(x1, x2)", "logaddexp2(x1, x2)", "exp2(x1 - y)", "exp2(x2
 # -- trigonometric and hyperbolic --------------------------------------------------
 elementwise("sin(x)", "sin(x)", "cos(x)", ufunc="sin", narrow="ad_moderate")
 elementwise("cos(x)", "cos(x)", "-sin(x)", ufunc="cos", narrow="ad_moderate")
-elementwise("tan(x)", "tan(x)", "1 + y*y", ufunc="tan")
+elementwise("tan(x)", "tan(x)", "1 + y*y", ufunc="tan", narrow="ad_moderate")
 elementwise("arcsin(x)", "arcsin(x)", "1/sqrt((1 - x)*(1 + x))", domain=(-1.0, 1.0), ufunc="arcsin")
 elementwise("arccos(x)", "arccos(x)", "-1/sqrt((1 - x)*(1 + x))", domain=(-1.0, 1.0), ufunc="arccos")
 elementwise("arctan(x)", "arctan(x)", "1/(1 + x*x)", ufunc="arctan")

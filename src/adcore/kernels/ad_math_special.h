@@ -1,0 +1,86 @@
+/* erf and its relatives, gamma and its relatives, sinc; included by ad_math.h. */
+#ifndef AD_MATH_SPECIAL_H
+#define AD_MATH_SPECIAL_H
+
+/* Below 1 a polynomial in x^2; above, 1 - exp(-a^2) G((a - 3)/(a + 3)). */
+static inline double ad_erf(double x) {
+    double a = fabs(x), z = x * x;
+    double z2 = z * z, z4 = z2 * z2, z8 = z4 * z4;
+    double p = ad_poly8(z, z2, z4, 0.1283791670955126, -0.3761263890318375, 0.11283791670954885,
+             -0.02686617064507779, 0.005223977624827603, -0.000854832698137698, 0.0001205533113114891,
+             -1.4925595727933613e-05)
+             + z8 * (ad_poly4(z, z2, 1.6461007755246166e-06, -1.6350388432737517e-07, 1.4660275486559303e-08,
+             -1.1374746852648641e-09) + z4 * 5.960326955875818e-11);
+    double c = a > 6.0 ? 6.0 : a;
+    double t = (c - 3.0) / (c + 3.0);
+    double t2 = t * t, t4 = t2 * t2, t8 = t4 * t4;
+    double g = ad_poly8(t, t2, t4, 0.17900115118138998, -0.32623356004316356, 0.24560380170780347,
+             -0.15011593654530908, 0.07166583744864316, -0.024392489886489364, 0.004269233218339381,
+             0.0007083074376279217)
+             + t8 * (ad_poly4(t, t2, -0.0005949952479773193, 5.0226742747730206e-05, 7.163285495286811e-05,
+             -6.435460112017305e-06) + t4 * -6.577899284936585e-06);
+    double far = copysign(1.0 - ad_exp(-(c * c)) * g, x);
+    double y = a < 1.0 ? x + x * p : far;
+    return x != x ? x : y;
+}
+
+static inline double ad_erfc(double x) { return erfc(x); }
+
+/* lgamma writes the global signgam; its reentrant form does not. */
+static inline double ad_gammaln(double x) {
+#ifdef __GLIBC__
+    int sign;
+    return lgamma_r(x, &sign);
+#else
+    return lgamma(x);
+#endif
+}
+
+/* Recurrence up to x >= 10, then the asymptotic series (Abramowitz & Stegun 6.3.18, 6.4.12);
+ * reflection for negative x (6.3.7, 6.4.7). */
+static inline double ad_digamma(double x) {
+    double y = 0.0;
+    if (x <= 0.0) {
+        if (x == floor(x)) return NAN;
+        double f = x - ad_nearest(x);
+        y = -AD_PI_HI / tan(AD_PI_HI * f);
+        x = 1.0 - x;
+    }
+    while (x < 10.0) { y -= 1.0 / x; x += 1.0; }
+    double z = 1.0 / (x * x);
+    double p = z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132
+             - z * (691.0 / 32760 - z / 12))))));
+    return y + log(x) - 0.5 / x - p;
+}
+
+static inline double ad_trigamma(double x) {
+    double y = 0.0, sign = 1.0;
+    if (x <= 0.0) {
+        if (x == floor(x)) return INFINITY;
+        double s = sin(AD_PI_HI * (x - ad_nearest(x))) / AD_PI_HI;
+        y = 1.0 / (s * s);
+        x = 1.0 - x;
+        sign = -1.0;
+    }
+    while (x < 10.0) { y += sign / (x * x); x += 1.0; }
+    double z = 1.0 / (x * x);
+    double p = 1.0 / 6 - z * (1.0 / 30 - z * (1.0 / 42 - z * (1.0 / 30 - z * (5.0 / 66 - z * (691.0 / 2730 - z * 7.0 / 6)))));
+    return y + sign * (1.0 / x + 0.5 * z + p * z / x);
+}
+
+/* sin(pi x)/(pi x), the argument reduced before it meets pi; |x| >= 2^50 gives 0. */
+static inline double ad_sinc(double x) {
+    double q = ad_nearest(2.0 * x), f = x - 0.5 * q;
+    double r = f * AD_PI_HI, tail = ad_product_error(f, AD_PI_HI, r) + f * AD_PI_LO;
+    uint64_t quadrant = ad_bits(2.0 * x + AD_MAGIC);
+    double s = ad_sin_core(r, tail), c = ad_cos_core(r, tail);
+    double y = ad_by_parity(quadrant, c, s);
+    y = ad_from_bits(ad_bits(y) ^ ((quadrant & 2) << 62));
+    double d = AD_PI_HI * x, d_low = ad_product_error(AD_PI_HI, x, d) + AD_PI_LO * x;
+    y = ad_quotient(y, 0.0, d, d_low);
+    y = fabs(x) >= 1125899906842624.0 ? 0.0 : y;
+    y = x == 0.0 ? 1.0 : y;
+    return fabs(x) == INFINITY ? NAN : (x != x ? x : y);
+}
+
+#endif

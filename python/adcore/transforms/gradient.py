@@ -199,4 +199,4 @@ def stop_gradient(x: Any) -> Any:
     >>> adcore.gradient(lambda x: np.sum(x * adcore.stop_gradient(x)), np.array([3.0]))
     array([3.])
     """
-    return trees.mapped(lambda leaf, path: traced.detached(leaf) if traced.is_traced(leaf) else leaf, x)
+    return trees.mapped(lambda leaf, path: traced.constant_part(leaf) if traced.is_traced(leaf) else leaf, x)

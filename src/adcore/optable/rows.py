@@ -66,6 +66,7 @@ def structural(call, transpose="", **fields):
 
 # -- arithmetic ----------------------------------------------------------------
 elementwise("identity(x)", "x", "1", ufunc="positive")
+undifferentiable("detach(x)", "x", doc="The value goes on, the derivative does not.")
 elementwise("add(x1, x2)", "x1 + x2", "1", "1", commutative=True, ufunc="add")
 elementwise("sub(x1, x2)", "x1 - x2", "1", "-1", ufunc="subtract")
 elementwise("mul(x1, x2)", "x1 * x2", "x2", "x1", commutative=True, ufunc="multiply")

@@ -1587,17 +1587,6 @@ def trace_of_value(x):
     return (<Traced>x).trace
 
 
-def detached(x):
-    """A copy of x that is a constant to derivatives."""
-    cdef Trace trace = (<Traced>x).trace
-    cdef int32_t value
-    if not (<Traced>x).is_active():
-        return x
-    # through an op that derivatives do not pass: the value as a comparison of nothing
-    value = trace.new_constant((<Traced>x).concrete().copy())
-    return result(trace, value, x.shape) if x.shape else make_scalar(trace, value, x.dtype == np.float32, True, float((<Traced>x).concrete()))
-
-
 def write_into(x, value):
     """``x[...] = value`` for a traced array."""
     write(<TracedArray?>x, value)
@@ -1637,3 +1626,33 @@ def _register():
 
 
 _register()
+
+
+def as_traced(Trace trace, x):
+    """Anything array-like as a TracedArray of this trace."""
+    return as_array_of(trace, x)
+
+
+def scatter_add(x, positions, values):
+    """``x`` with values added at these (row-major) positions; repeated positions add up."""
+    cdef TracedArray array = as_array(x)
+    cdef Trace trace = array.trace
+    cdef TracedArray added = broadcast_to(as_array_of(trace, values), np.shape(positions)).shape_to((np.size(positions),))
+    cdef int32_t base = array.read()
+    cdef int32_t part = cast(trace, added.read(), array)
+    cdef int32_t offsets = trace.new_constant(np.ascontiguousarray(np.reshape(positions, -1), dtype=np.int64))
+    return wrap(trace, trace.append(AD_OP_SCATTER_ADD, trace.tape.code[base].dtype, 3, base, part, offsets,
+                                    trace.tape.code[base].shape, -1), array.shape)
+
+
+def constant_part(x):
+    """x for values, a constant for derivatives; nothing runs."""
+    cdef Trace trace = (<Traced>x).trace
+    cdef int32_t value = (<Traced>x).read()
+    if not trace.active[value]:
+        return x
+    value = trace.append(AD_OP_DETACH, trace.tape.code[value].dtype, 1, value, -1, -1, trace.tape.code[value].shape, -1)
+    trace.active[value] = 0
+    if isinstance(x, TracedScalar):
+        return make_scalar(trace, value, (<TracedScalar>x).code, (<TracedScalar>x).known, (<TracedScalar>x).number)
+    return wrap(trace, value, x.shape)

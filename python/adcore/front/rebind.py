@@ -1,0 +1,337 @@
+"""Rebinding: twins for the names that no protocol of NumPy reaches.
+
+``np.zeros(n)`` followed by ``out[i] = t``, ``np.array([t, u])``, ``math.sin(t)`` and
+``scipy.special.logsumexp(t)`` cannot be intercepted by duck typing. So a function is not run itself:
+a copy of it runs, made with ``types.FunctionType`` from the same code, in whose globals NumPy, ``math``, SciPy's
+names and the user's own functions stand as twins. Nothing is ever patched: NumPy, the user's module and its
+closures stay as they are, so there is nothing to restore when f raises, and traces in other threads see nothing.
+
+The alternative, to swap names in the user's globals and restore them afterwards, is visible to other
+threads and costs two writes a name. A copy costs about a microsecond a call.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import math
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..trace import array as traced
+from . import dispatch
+
+LIBRARIES = ("numpy", "scipy", "math", "adcore")
+STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
+
+
+class Numpy:
+    """numpy as one trace sees it: functions that make arrays make traced ones."""
+
+    def __init__(self, trace: Any) -> None:
+        self._trace = trace
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(np, name)
+        self.__dict__[name] = value
+        return value
+
+    def _filled(self, shape: Any, dtype: Any, fill: Any) -> Any:
+        dtype = np.dtype(float if dtype is None else dtype)
+        if dtype not in (np.float64, np.float32, np.bool_):
+            return np.full(shape, traced.value_of(fill), dtype)
+        shape = shape if isinstance(shape, (int, np.integer)) else tuple(int(d) for d in shape)
+        return traced.new_array(self._trace, shape, dtype, fill)
+
+    def zeros(self, shape: Any, dtype: Any = float, order: str = "C", **kw: Any) -> Any:
+        return self._filled(shape, dtype, 0.0)
+
+    def empty(self, shape: Any, dtype: Any = float, order: str = "C", **kw: Any) -> Any:
+        return self._filled(shape, dtype, 0.0)
+
+    def ones(self, shape: Any, dtype: Any = None, order: str = "C", **kw: Any) -> Any:
+        return self._filled(shape, dtype, 1.0)
+
+    def full(self, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **kw: Any) -> Any:
+        if dtype is None and not traced.is_traced(fill_value):
+            dtype = np.asarray(fill_value).dtype
+        if np.ndim(fill_value):
+            out = self._filled(shape, dtype, 0.0)
+            out[...] = fill_value
+            return out
+        return self._filled(shape, dtype, fill_value)
+
+    def _made(self, plain: Any) -> Any:
+        """An array that NumPy made, as a traced one that may be written into."""
+        if isinstance(plain, np.ndarray) and plain.ndim and plain.dtype in (np.float64, np.float32):
+            return traced.constant_array(self._trace, plain)
+        return plain
+
+    def eye(self, *args: Any, **kw: Any) -> Any:
+        return self._made(np.eye(*args, **kw))
+
+    def identity(self, *args: Any, **kw: Any) -> Any:
+        return self._made(np.identity(*args, **kw))
+
+    def array(self, object: Any, dtype: Any = None, **kw: Any) -> Any:
+        if traced.find_trace(object) is None:
+            return self._made(np.array(object, dtype=dtype, **kw))
+        result = traced.elementwise("identity", traced.as_traced(self._trace, object))
+        return result if dtype is None else result.astype(dtype)
+
+    def asarray(self, a: Any, dtype: Any = None, *args: Any, **kw: Any) -> Any:
+        if traced.find_trace(a) is None:
+            return np.asarray(a, dtype, *args, **kw)
+        result = traced.as_traced(self._trace, a)
+        return result if dtype is None or np.dtype(dtype) == result.dtype else result.astype(dtype)
+
+    asanyarray = ascontiguousarray = asfarray = asarray
+
+    def _like(self, a: Any, dtype: Any, fill: Any, shape: Any) -> Any:
+        if dtype is None:
+            dtype = a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype
+        return self._filled(np.shape(a) if shape is None else shape, dtype, fill)
+
+    def zeros_like(self, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+        return self._like(a, dtype, 0.0, shape)
+
+    empty_like = zeros_like
+
+    def ones_like(self, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+        return self._like(a, dtype, 1.0, shape)
+
+    def full_like(self, a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+        return self._like(a, dtype, fill_value, shape)
+
+    def copy(self, a: Any, order: str = "K", subok: bool = False) -> Any:
+        return dispatch.function(np.copy, (a,), {}) if traced.is_traced(a) else self._made(np.copy(a, order))
+
+    def linspace(self, start: Any, stop: Any, num: int = 50, endpoint: bool = True, **kw: Any) -> Any:
+        if traced.find_trace((start, stop)) is None:
+            return np.linspace(start, stop, num, endpoint, **kw)
+        t = np.arange(num) / max(num - 1 if endpoint else num, 1)
+        return start + (stop - start) * t
+
+    def vectorize(self, pyfunc: Any, *args: Any, **kw: Any) -> Any:
+        plain = np.vectorize(pyfunc, *args, **kw)
+
+        def of(*operands: Any) -> Any:
+            if traced.find_trace(operands) is None:
+                return plain(*operands)
+            shape = np.broadcast_shapes(*[np.shape(x) for x in operands])
+            arrays = [traced.broadcast_to(traced.as_traced(self._trace, x), shape) for x in operands]
+            if not shape:
+                return pyfunc(*operands)
+            out = self._filled(shape, float, 0.0)
+            for index in np.ndindex(*shape):
+                out[index] = pyfunc(*[a[index] for a in arrays])
+            return out
+
+        return of
+
+
+TWINNED = {
+    getattr(np, name): name
+    for name in dir(Numpy)
+    if not name.startswith("_") and callable(getattr(np, name, None)) and not isinstance(getattr(np, name), type)
+}
+TWINNED[np.vectorize] = "vectorize"
+
+MATH = {
+    "sqrt": "sqrt", "exp": "exp", "log": "log", "log2": "log2", "log10": "log10", "log1p": "log1p", "expm1": "expm1",
+    "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2",
+    "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
+    "pow": "power", "fabs": "abs", "erf": "erf", "erfc": "erfc", "lgamma": "gammaln", "copysign": "copysign",
+    "fmod": "fmod", "degrees": "rad2deg", "radians": "deg2rad",
+}  # fmt: skip
+
+
+@functools.cache
+def math_twin(name: str) -> Callable[..., Any]:
+    """A function of math that records when it meets a traced value."""
+    plain = getattr(math, name)
+    row = MATH.get(name)
+
+    def of(*args: Any) -> Any:
+        if traced.find_trace(args) is None:
+            return plain(*args)
+        if name == "hypot":
+            total: Any = 0.0
+            for x in args:
+                total = total + x * x
+            return traced.elementwise("hypot", *args) if len(args) == 2 else traced.elementwise("sqrt", total)
+        if name == "log" and len(args) == 2:
+            return traced.elementwise("log", args[0]) / (math_twin("log")(args[1]))
+        if name in ("floor", "ceil", "trunc"):
+            return plain(float(traced.value_of(args[0])))
+        if name in ("isnan", "isinf", "isfinite"):
+            return plain(float(traced.value_of(args[0])))
+        if row is None:
+            return plain(*args)
+        return traced.elementwise(row, *args)
+
+    return of
+
+
+class Math:
+    """math with functions that accept traced values."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(math, name)
+        return math_twin(name) if callable(value) else value
+
+
+MATH_TWIN = Math()
+
+
+class Library:
+    """A SciPy module in which the functions that no protocol reaches have twins."""
+
+    def __init__(self, module: types.ModuleType, twins: dict[str, Any]) -> None:
+        self._module = module
+        self._twins = twins
+
+    def __getattr__(self, name: str) -> Any:
+        twin = self._twins.get(name)
+        value = getattr(self._module, name)
+        if twin is not None:
+            return either(value, twin)
+        if isinstance(value, types.ModuleType) and value.__name__ == "scipy.special":
+            return Library(value, special_twins())
+        return value
+
+
+def either(plain: Any, twin: Any) -> Any:
+    """The twin on traced values, the plain function otherwise."""
+
+    @functools.wraps(plain)
+    def of(*args: Any, **kw: Any) -> Any:
+        return (plain if traced.find_trace(args) is None else twin)(*args, **kw)
+
+    return of
+
+
+def special_twins() -> dict[str, Any]:
+    dispatch.load()
+    from .special import REBOUND
+
+    return REBOUND
+
+
+class Rebinder:
+    """The copies made for one trace."""
+
+    def __init__(self, trace: Any) -> None:
+        self.trace = trace
+        self.numpy = Numpy(trace)
+        self.copies: dict[int, Any] = {}
+        self.namespaces: dict[int, dict[str, Any]] = {}
+
+    def twin(self, value: Any) -> Any:
+        """What stands for a value in a copied function."""
+        if isinstance(value, types.ModuleType):
+            if value is np:
+                return self.numpy
+            if value is math:
+                return MATH_TWIN
+            if value.__name__ == "scipy.special":
+                return Library(value, special_twins())
+            if value.__name__ == "scipy":
+                return Library(value, {})
+            return value
+        if isinstance(value, types.FunctionType):
+            return self.function(value)
+        if isinstance(value, types.MethodType):
+            f = self.function(value.__func__) if isinstance(value.__func__, types.FunctionType) else value.__func__
+            return value if f is value.__func__ else types.MethodType(f, value.__self__)
+        if isinstance(value, functools.partial):
+            f = self.twin(value.func)
+            return value if f is value.func else functools.partial(f, *value.args, **value.keywords)
+        if isinstance(value, types.BuiltinFunctionType):
+            if getattr(value, "__module__", None) == "math":
+                return math_twin(value.__name__)
+            name = TWINNED.get(value)
+            return value if name is None else getattr(self.numpy, name)
+        return value
+
+    def function(self, f: types.FunctionType) -> Any:
+        """A copy of a user's function whose names are twins; a library's function as it is."""
+        known = self.copies.get(id(f))
+        if known is not None:
+            return known[1]
+        module = (f.__module__ or "").split(".")[0]
+        if module in LIBRARIES or module in STDLIB:
+            name = TWINNED.get(f)
+            if name is not None:
+                return getattr(self.numpy, name)
+            if f.__module__.startswith("scipy.special") and f.__name__ in special_twins():
+                return either(f, special_twins()[f.__name__])
+            return f
+        code = f.__code__
+        if uses_store_global(code):
+            return f  # it writes to its module: it must run in it
+        names = global_names(code)
+        namespace: dict[str, Any] = {"__builtins__": builtins, "__name__": f.__globals__.get("__name__")}
+        copy = types.FunctionType(code, namespace, f.__name__, f.__defaults__, self.closure(f))
+        copy.__kwdefaults__ = f.__kwdefaults__
+        copy.__dict__.update(f.__dict__)
+        if "__wrapped__" in copy.__dict__:
+            copy.__dict__["__wrapped__"] = f.__wrapped__
+        self.copies[id(f)] = (f, copy)
+        for name in names:
+            if name in f.__globals__:
+                namespace[name] = self.twin(f.__globals__[name])
+        return copy
+
+    def closure(self, f: types.FunctionType) -> Any:
+        """Cells with twins where a cell holds a module or a function; other cells are shared."""
+        if f.__closure__ is None:
+            return None
+        cells = []
+        for cell in f.__closure__:
+            try:
+                value = cell.cell_contents
+            except ValueError:  # not bound yet
+                cells.append(cell)
+                continue
+            if value is f:
+                cells.append(cell)
+                continue
+            twin = self.twin(value)
+            cells.append(cell if twin is value else types.CellType(twin))
+        return tuple(cells)
+
+
+@functools.lru_cache(maxsize=4096)
+def global_names(code: types.CodeType) -> tuple[str, ...]:
+    """Names that a function, or a function inside it, may look up in its module."""
+    names = dict.fromkeys(code.co_names)
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            names.update(dict.fromkeys(global_names(const)))
+    return tuple(names)
+
+
+@functools.lru_cache(maxsize=4096)
+def uses_store_global(code: types.CodeType) -> bool:
+    """Does the function assign to a global?"""
+    if any(i.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for i in dis.get_instructions(code)):
+        return True
+    return any(isinstance(c, types.CodeType) and uses_store_global(c) for c in code.co_consts)
+
+
+def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:
+    """f as it runs under this trace."""
+    rebinder = Rebinder(trace)
+    twin = rebinder.twin(f)
+    if twin is f and not isinstance(f, (types.FunctionType, types.MethodType, type)) and hasattr(type(f), "__call__"):
+        call = type(f).__call__
+        if isinstance(call, types.FunctionType):
+            copy = rebinder.function(call)
+            return functools.partial(copy, f)
+    return twin

@@ -1,5 +1,7 @@
 """simplify, dead_code, optimise: they keep what a program means, and each rule fires."""
 
+import time
+
 import numpy as np
 import pytest
 from adcore.passes.optimise import dead_code, optimise, simplify
@@ -87,6 +89,32 @@ def test_literals_fold_to_what_the_op_gives(name):
     assert_allclose(run(q, [])[0], run(p, [])[0], rtol=1e-14)
 
 
+def test_a_rounding_cast_between_negations_stays():
+    p = Program()
+    x = p.emit("INPUT", shape=X, param=0)
+    y = p.emit("NEG", x, shape=X, dtype="f32")
+    p.set_results([p.emit("NEG", y, shape=X, dtype="f32")])
+    (want,), (got,) = run(p, [Z]), run(optimise(p), [Z])
+    assert got.dtype == np.float32
+    assert_array_equal(got, want)
+
+
+def test_a_filled_array_is_rounded_before_its_scalar_stands_for_it():
+    p = Program()
+    x = p.emit("INPUT", shape=X, param=0)
+    full = p.emit("FULL", p.emit("LITERAL", real=0.1), shape=X, dtype="f32")
+    p.set_results([p.emit("ADD", x, full, shape=X)])
+    assert "FULL" not in names(optimise(p))
+    assert_array_equal(run(optimise(p), [Z])[0], run(p, [Z])[0])
+
+
+def test_the_dtype_of_a_literal_is_kept():
+    p = Program()
+    p.set_results([p.emit("LITERAL", real=0.1, dtype="f32"), p.emit("LITERAL", real=3.0, dtype="i64")])
+    got = run(optimise(p), [])
+    assert [y.dtype for y in got] == [np.float32, np.int64]
+
+
 # -- structure --------------------------------------------------------------------
 
 
@@ -170,3 +198,30 @@ def test_optimising_twice_changes_nothing():
     for seed in range(60):
         q = optimise(optimise(optimise(random_program(seed, 40)[0])))
         assert len(optimise(q)) == len(q)
+
+
+# -- cost ---------------------------------------------------------------------------
+
+
+def element_loop(n):
+    """for k: out[k] = x[k] ** 2; then the sum of out, element by element."""
+    p = Program()
+    x = out = p.emit("INPUT", shape=(n,), param=0)
+    for k in range(n):
+        out = p.emit("UPDATE", out, p.emit("SQUARE", p.emit("VIEW", x, ints=[k])), shape=(n,), ints=[k])
+    total = p.emit("VIEW", out, ints=[0])
+    for k in range(1, n):
+        total = p.emit("ADD", total, p.emit("VIEW", out, ints=[k]))
+    p.set_results([total])
+    return p
+
+
+def test_a_loop_over_elements_costs_linear_time():
+    p = element_loop(50_000)
+    start = time.perf_counter()
+    q = optimise(p)
+    assert time.perf_counter() - start < 3.0        # a quadratic walk takes a minute, a recursive one the stack
+    x = np.linspace(-1, 1, 200)
+    small = element_loop(200)
+    assert_allclose(run(optimise(small), [x])[0], run(small, [x])[0], rtol=1e-14)
+    assert len(q) <= len(p)

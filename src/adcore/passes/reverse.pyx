@@ -472,7 +472,11 @@ cdef class Reverse:
             self.new.line = self.old.line[i]
             g = self.adjoint(<int32_t>i)
             if self.old.code[i].op == AD_OP_INPUT:
-                adjoints[self.old.code[i].param] = g
+                k = self.old.code[i].param
+                if k in adjoints:       # the same input bound twice
+                    g = self.new.elementwise(AD_OP_ADD, self.old.code[i].dtype, self.new.out.code[g].shape,
+                                             <int32_t>adjoints[k], g)
+                adjoints[k] = g
             else:
                 self.rule(<int32_t>i, g)
         shapes = {self.old.code[i].param: i for i in range(n) if self.old.code[i].op == AD_OP_INPUT}

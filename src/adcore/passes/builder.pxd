@@ -1,4 +1,5 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from adcore.passes.affine cimport Map
 from adcore.tape.program cimport Instr, Program
 
 cdef class Builder:
@@ -29,8 +30,8 @@ cdef class Builder:
     cdef bint number(self, int32_t value, double *number) noexcept
     cdef int64_t slot_of(self, const Instr *instr) noexcept
     cdef bint negates(self, const Instr *instr, uint8_t dtype) noexcept
-    cdef bint writes(self, const Instr *update, int32_t shape, int64_t offset, const int64_t *strides) noexcept
-    cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides) noexcept
+    cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides,
+                              Map *inner) noexcept
     cdef int32_t append(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2, int32_t x3,
                         int32_t shape, int32_t param) except -1
     cdef int grow_table(self) except -1

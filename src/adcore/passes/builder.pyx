@@ -7,11 +7,12 @@ products with a finite literal drop the guard against 0 * inf.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.math cimport isfinite
+from libc.math cimport fabs, frexp, isfinite
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from adcore.optable.opcodes cimport *
+from adcore.passes.affine cimport Map, compose, disjoint, make_dense
 from adcore.tape.maps cimport maps_disjoint, maps_equal
 from adcore.tape.program cimport BOOL, F32, F64, I64, NARY, SCALAR_SHAPE, n_args, same_shape, size_at
 
@@ -240,6 +241,7 @@ cdef class Builder:
         cdef Instr *i1 = &self.out.code[x1]
         cdef Instr *i2 = &self.out.code[x2] if x2 >= 0 else NULL
         cdef int32_t inner
+        cdef int exponent = 0
         # all literals -> literal
         if shape == SCALAR_SHAPE and na and (nb or x2 < 0) and (nc or x3 < 0) and dtype in (F64, F32):
             a = ad_evaluate(op, a, b, c)
@@ -256,6 +258,8 @@ cdef class Builder:
                 return self.elementwise(AD_OP_SUB, dtype, shape, x1, i2.x1)     # x + -y -> x - y
             if self.negates(i1, dtype):
                 return self.elementwise(AD_OP_SUB, dtype, shape, x2, i1.x1)     # -x + y -> y - x
+            if x1 > x2:
+                return self.elementwise(op, dtype, shape, x2, x1)               # one order for CSE
         elif op == AD_OP_SUB:
             if nb and b == 0.0:
                 return self.in_shape(x1, shape, dtype)              # x - 0 -> x
@@ -279,11 +283,24 @@ cdef class Builder:
                 return self.elementwise(AD_OP_NEG, dtype, shape, inner)         # x * -1 -> -x
             if self.negates(i1, i1.dtype) and self.negates(i2, i2.dtype):
                 return self.elementwise(op, dtype, shape, i1.x1, i2.x1)         # -x * -y -> x * y
+            if op == AD_OP_MUL and x1 == x2:
+                return self.elementwise(AD_OP_SQUARE, dtype, shape, x1)         # x * x -> x ** 2
             if op == AD_OP_MUL and x1 > x2:
                 return self.elementwise(op, dtype, shape, x2, x1)               # one order for CSE
         elif op == AD_OP_DIV:
             if nb and b == 1.0:
                 return self.in_shape(x1, shape, dtype)              # x / 1 -> x
+            if nb and fabs(frexp(b, &exponent)) == 0.5 and -1000 < exponent < 1000:
+                return self.elementwise(AD_OP_MUL, dtype, shape, x1, self.literal(1.0 / b))     # by a power of 2
+            if na and a == 1.0:
+                inner = self.in_shape(x2, shape, dtype)
+                return self.elementwise(AD_OP_RECIPROCAL, dtype, shape, inner)  # 1 / x
+        elif op == AD_OP_ABS or op == AD_OP_SQUARE:
+            if self.negates(i1, dtype):
+                return self.elementwise(op, dtype, shape, i1.x1)    # |-x| -> |x|
+        elif op == AD_OP_MAXIMUM or op == AD_OP_MINIMUM or op == AD_OP_FMAX or op == AD_OP_FMIN:
+            if x1 == x2:
+                return self.in_shape(x1, shape, dtype)
         elif op == AD_OP_NEG:
             if self.negates(i1, dtype):
                 return i1.x1                                        # --x -> x
@@ -307,6 +324,8 @@ cdef class Builder:
                 return self.in_shape(x2 if a != 0.0 else x3, shape, dtype)
             if x2 == x3:
                 return self.in_shape(x2, shape, dtype)
+            if i1.op == AD_OP_LOGICAL_NOT:
+                return self.elementwise(op, dtype, shape, i1.x1, x3, x2)        # where(not c, a, b)
         return NO
 
     # -- structure -----------------------------------------------------------------
@@ -330,7 +349,8 @@ cdef class Builder:
         cdef int64_t *ints = self.out.ints
         cdef int64_t step = 1, k, ndim = ints[shape]
         cdef bint identity = offset == 0 and same_shape(ints, below.shape, shape)
-        cdef int32_t found
+        cdef int32_t found, space
+        cdef Map inner
         cdef int64_t[MAX_DIMS] own
         if self.rewrites:
             if identity:
@@ -354,48 +374,63 @@ cdef class Builder:
                 below = &self.out.code[base]
                 ints = self.out.ints
             elif below.op == AD_OP_UPDATE or below.op == AD_OP_ACCUMULATE:
-                found = self.version_read(base, shape, offset, strides)
-                if found != base:
-                    below = &self.out.code[found]
-                    if below.op == AD_OP_UPDATE:
-                        return self.cast(below.x2, dtype)           # what was written is what is read
-                    for k in range(ndim):
-                        own[k] = strides[k]
-                    return self.view(dtype, found, shape, offset, own)
-                if below.op == AD_OP_UPDATE and self.writes(below, shape, offset, strides):
-                    return self.cast(below.x2, dtype)
+                found = self.version_read(base, shape, offset, strides, &inner)
+                if found >= 0:                                      # what was written is what is read
+                    space = self.out.code[found].dtype
+                    return self.cast(self.view(<uint8_t>space, found, shape, inner.offset, inner.strides), dtype)
         for k in range(ndim):
             own[k] = strides[k] if self.out.ints[shape + 1 + k] > 1 else 0
         return self.append(AD_OP_VIEW, dtype, 1, base, -1, -1, shape, self.add_map(offset, own, ndim))
 
-    cdef bint writes(self, const Instr *update, int32_t shape, int64_t offset, const int64_t *strides) noexcept:
-        """Does the update write exactly what the map reads?"""
-        cdef const int64_t *ints = self.out.ints
-        return same_shape(ints, self.out.code[update.x2].shape, shape) and maps_equal(
-            ints[shape], ints + shape + 1, offset, strides, ints[update.param], ints + update.param + 1)
+    cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides,
+                              Map *inner) noexcept:
+        """The value that a view of a written array reads, and the map into it; -1 when it is not one.
 
-    cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides) noexcept:
-        """The update that wrote what a view reads, or the array below all updates, or ``base`` itself.
-
-        Looks back through writes to other elements, but not for long: a loop that reads
-        what another loop wrote must stay linear. It is all or nothing: a read that moves to some
-        version in between would keep that version alive and cost a copy.
+        That is what an update wrote, or the array below all updates. Looks back through
+        writes to other elements, but not for long: a loop that reads what another loop wrote must
+        stay linear. It is all or nothing: a read that moves to some version in between would
+        keep that version alive and cost a copy.
         """
         cdef const int64_t *ints = self.out.ints
+        cdef const int64_t *space
         cdef const Instr *instr
         cdef int32_t at = base
+        cdef int64_t k
         cdef int step
+        cdef Map read, written, dense
+        read.ndim = ints[shape]
+        read.offset = offset
+        for k in range(read.ndim):
+            read.dims[k] = ints[shape + 1 + k]
+            read.strides[k] = strides[k]
         for step in range(MAX_WALK):
             instr = &self.out.code[at]
             if instr.op != AD_OP_UPDATE and instr.op != AD_OP_ACCUMULATE:
+                inner[0] = read
                 return at
-            if instr.op == AD_OP_UPDATE and self.writes(instr, shape, offset, strides):
-                return at
-            if not same_shape(ints, self.out.code[instr.x2].shape, shape) or not maps_disjoint(
-                    ints[shape], ints + shape + 1, offset, strides, ints[instr.param], ints + instr.param + 1):
-                return base
-            at = instr.x1
-        return base
+            space = ints + self.out.code[instr.x2].shape
+            if same_shape(ints, self.out.code[instr.x2].shape, shape):
+                if maps_disjoint(read.ndim, read.dims, offset, strides, ints[instr.param], ints + instr.param + 1):
+                    at = instr.x1
+                    continue
+                if instr.op == AD_OP_UPDATE and maps_equal(
+                        read.ndim, read.dims, offset, strides, ints[instr.param], ints + instr.param + 1):
+                    inner[0] = read
+                    make_dense(inner)
+                    return instr.x2
+            written.ndim = dense.ndim = space[0]
+            written.offset = ints[instr.param]
+            for k in range(space[0]):
+                written.dims[k] = dense.dims[k] = space[1 + k]
+                written.strides[k] = ints[instr.param + 1 + k]
+            if disjoint(&read, &written):
+                at = instr.x1
+                continue
+            make_dense(&dense)
+            if instr.op == AD_OP_UPDATE and compose(&read, &written, &dense, inner):
+                return instr.x2
+            return -1
+        return -1
 
     cdef int32_t compose(self, uint8_t dtype, int32_t base, int32_t shape, int64_t offset,
                          const int64_t *strides) except -2:

@@ -220,6 +220,24 @@ def test_seeds_are_new_inputs():
     assert_allclose(run(r, [at, g1, g0])[2], g0 * np.cos(at) + g1 * 2 * at, rtol=1e-15)
 
 
+def test_an_input_without_influence_has_zeros():
+    p = Program()
+    p.emit("INPUT", shape=(2, 3), param=0, dtype="f32")
+    x = p.emit("INPUT", param=1)
+    p.emit("INPUT", param=2, dtype="f32")
+    p.set_results([p.emit("SIN", x)])
+    got = run(optimise(reverse(optimise(p), [0, 1, 2])), [np.ones((2, 3), np.float32), np.array(1.0), np.float32(1)])
+    assert_array_equal(got[1], np.zeros((2, 3), np.float32))
+    assert [y.dtype for y in got[1:]] == [np.float32, np.float64, np.float32]
+
+
+def test_an_input_bound_twice_gets_both_adjoints():
+    p = Program()
+    x, y = p.emit("INPUT", param=0), p.emit("INPUT", param=0)
+    p.set_results([p.emit("MUL", x, y)])
+    assert run(reverse(p, [0]), [np.array(3.0)])[1] == 6.0
+
+
 def test_the_branch_not_taken_contributes_nothing():
     p = Program()
     x = p.emit("INPUT", shape=(2,), param=0)

@@ -1,5 +1,7 @@
 """simplify, dead_code, optimise: they keep what a program means, and each rule fires."""
 
+import time
+
 import numpy as np
 import pytest
 from adcore.passes.optimise import dead_code, optimise, simplify
@@ -11,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from adcore import optable
 from tests.passes.checking import run
 from tests.plan.random_programs import random_program
+from tests.reference import elements
 
 X, Z = (3, 4), np.array([[0.3, -1.2, 0.0, 2.0], [np.inf, -np.inf, np.nan, -0.0], [1e-30, 1e30, 5.0, -7.5]])
 
@@ -45,7 +48,8 @@ def unary_and_literals(op, position, number, dtype="f64"):
 WITH_LITERAL = [
     ("ADD", 1, 0.0, None), ("ADD", 0, 0.0, None), ("SUB", 1, 0.0, None), ("SUB", 0, 0.0, "NEG"),
     ("MUL", 1, 1.0, None), ("MUL", 0, 1.0, None), ("MUL", 1, -1.0, "NEG"), ("MUL", 0, -1.0, "NEG"),
-    ("DIV", 1, 1.0, None), ("POWER", 1, 1.0, None), ("POWER", 1, 2.0, "SQUARE"), ("POWER", 1, 0.5, "SQRT"),
+    ("DIV", 1, 1.0, None), ("DIV", 1, -4.0, "MUL"), ("DIV", 0, 1.0, "RECIPROCAL"), ("DIV", 1, 3.0, "DIV"),
+    ("POWER", 1, 1.0, None), ("POWER", 1, 2.0, "SQUARE"), ("POWER", 1, 0.5, "SQRT"),
     ("POWER", 1, -1.0, "RECIPROCAL"), ("MULZ", 0, 1.0, None), ("MULZ", 0, 2.0, "MUL"), ("MULZ", 1, 3.0, "MUL"),
 ]  # fmt: skip
 
@@ -87,6 +91,39 @@ def test_literals_fold_to_what_the_op_gives(name):
     assert_allclose(run(q, [])[0], run(p, [])[0], rtol=1e-14)
 
 
+def test_a_rounding_cast_between_negations_stays():
+    p = Program()
+    x = p.emit("INPUT", shape=X, param=0)
+    y = p.emit("NEG", x, shape=X, dtype="f32")
+    p.set_results([p.emit("NEG", y, shape=X, dtype="f32")])
+    (want,), (got,) = run(p, [Z]), run(optimise(p), [Z])
+    assert got.dtype == np.float32
+    assert_array_equal(got, want)
+
+
+def test_a_filled_array_is_rounded_before_its_scalar_stands_for_it():
+    p = Program()
+    x = p.emit("INPUT", shape=X, param=0)
+    full = p.emit("FULL", p.emit("LITERAL", real=0.1), shape=X, dtype="f32")
+    p.set_results([p.emit("ADD", x, full, shape=X)])
+    assert "FULL" not in names(optimise(p))
+    assert_array_equal(run(optimise(p), [Z])[0], run(p, [Z])[0])
+
+
+def test_the_dtype_of_a_literal_is_kept():
+    p = Program()
+    p.set_results([p.emit("LITERAL", real=0.1, dtype="f32"), p.emit("LITERAL", real=3.0, dtype="i64")])
+    got = run(optimise(p), [])
+    assert [y.dtype for y in got] == [np.float32, np.int64]
+
+
+def test_a_sum_and_a_product_have_one_order_and_a_square_is_one_op():
+    p = Program()
+    x, y = p.emit("INPUT", param=0), p.emit("INPUT", param=1)
+    p.set_results([p.emit(op, *args) for op in ("ADD", "MUL") for args in ((x, y), (y, x))] + [p.emit("MUL", x, x)])
+    assert names(optimise(p)) == ["INPUT", "INPUT", "ADD", "MUL", "SQUARE"]
+
+
 # -- structure --------------------------------------------------------------------
 
 
@@ -117,6 +154,60 @@ def test_a_read_across_what_was_written_stays():
     q = optimise(p)
     assert "UPDATE" in names(q)
     assert_array_equal(run(q, inputs)[0], run(p, inputs)[0])
+
+
+def test_an_element_of_what_was_written_is_read_from_the_value():
+    p = Program()
+    b, v = p.emit("INPUT", shape=(6, 8), param=0), p.emit("INPUT", shape=(3, 4), param=1)
+    u = p.emit("UPDATE", b, v, shape=(6, 8), ints=[47, -16, -2])       # b[::-2, ::-2] = v
+    p.set_results([p.emit("VIEW", u, ints=[29]), p.emit("VIEW", u, ints=[28]),
+                   p.emit("VIEW", u, shape=(8,), ints=[0, 1])])
+    q = optimise(p)
+    assert "UPDATE" not in names(q)
+    inputs = [np.arange(48.0).reshape(6, 8), -np.arange(12.0).reshape(3, 4)]
+    for want, got in zip(run(p, inputs), run(q, inputs), strict=True):
+        assert_array_equal(got, want)
+
+
+def any_map(rng, size):
+    """An affine map into ``size`` elements: any strides, nested or not."""
+    while True:
+        dims = tuple(int(d) for d in rng.integers(1, 5, size=rng.integers(0, 4)))
+        strides = [int(s) for s in rng.integers(-9, 10, size=len(dims))]
+        low = sum(min(s, 0) * (d - 1) for s, d in zip(strides, dims, strict=True))
+        high = sum(max(s, 0) * (d - 1) for s, d in zip(strides, dims, strict=True))
+        if high - low < size:
+            offset = int(rng.integers(-low, size - high))
+            return dims, [offset, *strides]
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_reads_of_views_and_of_written_arrays_are_exact_for_any_maps(block):
+    rng = np.random.default_rng(block)
+    for _ in range(200):
+        size = int(rng.integers(4, 50))
+        p = Program()
+        x = p.emit("INPUT", shape=(size,), param=0)
+        wanted = []
+        for k in range(2):
+            while True:
+                dims, where = any_map(rng, size)
+                reached = elements(dims, where[0], where[1:]).ravel()
+                if np.unique(reached).size == reached.size:
+                    break
+            v = p.emit("INPUT", shape=dims, param=k + 1)
+            x = p.emit("UPDATE", x, v, shape=(size,), ints=where)
+        dims, where = any_map(rng, size)
+        view = p.emit("VIEW", x, shape=dims, ints=where)
+        for _ in range(2):
+            dims, where = any_map(rng, max(int(np.prod(dims)), 1))
+            view = p.emit("VIEW", view, shape=dims, ints=where)
+            wanted.append(view)
+        p.set_results(wanted)
+        inputs = [np.arange(float(size))]
+        inputs += [rng.normal(size=p.instruction(i)["shape"]) for i in (1, 3)]
+        for want, got in zip(run(p, inputs), run(optimise(p), inputs), strict=True):
+            assert_array_equal(got, want, err_msg=str(p))
 
 
 def test_views_of_views_compose():
@@ -170,3 +261,30 @@ def test_optimising_twice_changes_nothing():
     for seed in range(60):
         q = optimise(optimise(optimise(random_program(seed, 40)[0])))
         assert len(optimise(q)) == len(q)
+
+
+# -- cost ---------------------------------------------------------------------------
+
+
+def element_loop(n):
+    """for k: out[k] = x[k] ** 2; then the sum of out, element by element."""
+    p = Program()
+    x = out = p.emit("INPUT", shape=(n,), param=0)
+    for k in range(n):
+        out = p.emit("UPDATE", out, p.emit("SQUARE", p.emit("VIEW", x, ints=[k])), shape=(n,), ints=[k])
+    total = p.emit("VIEW", out, ints=[0])
+    for k in range(1, n):
+        total = p.emit("ADD", total, p.emit("VIEW", out, ints=[k]))
+    p.set_results([total])
+    return p
+
+
+def test_a_loop_over_elements_costs_linear_time():
+    p = element_loop(50_000)
+    start = time.perf_counter()
+    q = optimise(p)
+    assert time.perf_counter() - start < 3.0        # a quadratic walk takes a minute, a recursive one the stack
+    x = np.linspace(-1, 1, 200)
+    small = element_loop(200)
+    assert_allclose(run(optimise(small), [x])[0], run(small, [x])[0], rtol=1e-14)
+    assert len(q) <= len(p)

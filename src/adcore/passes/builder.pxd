@@ -1,4 +1,5 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from adcore.passes.affine cimport Map
 from adcore.tape.program cimport Instr, Program
 
 cdef class Builder:
@@ -27,6 +28,10 @@ cdef class Builder:
     cdef int32_t copy_shape(self, Program source, int32_t shape) except -1
     cdef int32_t translate(self, Program source, int32_t value, const int32_t *new) except -1
     cdef bint number(self, int32_t value, double *number) noexcept
+    cdef int64_t slot_of(self, const Instr *instr) noexcept
+    cdef bint negates(self, const Instr *instr, uint8_t dtype) noexcept
+    cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides,
+                              Map *inner) noexcept
     cdef int32_t append(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2, int32_t x3,
                         int32_t shape, int32_t param) except -1
     cdef int grow_table(self) except -1

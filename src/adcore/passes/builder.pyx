@@ -7,13 +7,14 @@ products with a finite literal drop the guard against 0 * inf.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.math cimport isfinite
+from libc.math cimport fabs, frexp, isfinite
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from adcore.optable.opcodes cimport *
+from adcore.passes.affine cimport Map, compose, disjoint, make_dense
 from adcore.tape.maps cimport maps_disjoint, maps_equal
-from adcore.tape.program cimport BOOL, F32, F64, NARY, SCALAR_SHAPE, n_args, same_shape, size_at
+from adcore.tape.program cimport BOOL, F32, F64, I64, NARY, SCALAR_SHAPE, n_args, same_shape, size_at
 
 cdef extern from "ad_values.h":
     double ad_evaluate(int op, double x1, double x2, double x3) noexcept nogil
@@ -21,6 +22,8 @@ cdef extern from "ad_values.h":
 cdef enum:
     NO = -3                 # "no rule applies"; -2 is an error
     MAX_DIMS = 64
+    WINDOW = 16             # slots near an instruction's arguments that the table tries first
+    MAX_WALK = 32           # versions of an array that a read looks back through
 
 
 cdef uint64_t hash_instr(const Instr *instr) noexcept nogil:
@@ -61,22 +64,44 @@ cdef class Builder:
         PyMem_RawFree(self.table)
 
     cdef int grow_table(self) except -1:
-        cdef int64_t size = self.table_size * 2, at
+        cdef int64_t size = self.table_size * 2
         cdef Py_ssize_t k
         cdef int32_t *table = <int32_t *>PyMem_RawMalloc(size * sizeof(int32_t))
         if table == NULL:
             raise MemoryError()
         for k in range(size):
             table[k] = -1
-        for k in range(self.out.length):
-            at = hash_instr(&self.out.code[k]) & (size - 1)
-            while table[at] >= 0:
-                at = (at + 1) & (size - 1)
-            table[at] = <int32_t>k
         PyMem_RawFree(self.table)
         self.table = table
         self.table_size = size
+        for k in range(self.out.length):
+            table[self.slot_of(&self.out.code[k])] = <int32_t>k
         return 0
+
+    cdef int64_t slot_of(self, const Instr *instr) noexcept:
+        """Where the instruction stands in the table, or the free slot where it belongs.
+
+        First a window near its largest argument, so that a program in order walks the table in
+        order (a third of the time of a million-instruction program goes into cache misses here);
+        when that is full, anywhere. Nothing is ever removed, so a full window stays full.
+        """
+        cdef int64_t mask = self.table_size - 1, at, k
+        cdef uint64_t h = hash_instr(instr)
+        cdef int64_t near
+        cdef int32_t found
+        if 1 <= instr.nargs <= 3:
+            near = 2 * <int64_t>max(instr.x1, instr.x2, instr.x3)
+            for k in range(WINDOW):
+                at = (near + ((k + <int64_t>(h & (WINDOW - 1))) & (WINDOW - 1))) & mask
+                found = self.table[at]
+                if found < 0 or not memcmp(&self.out.code[found], instr, sizeof(Instr)):
+                    return at
+        at = <int64_t>(h >> 8) & mask
+        while True:
+            found = self.table[at]
+            if found < 0 or not memcmp(&self.out.code[found], instr, sizeof(Instr)):
+                return at
+            at = (at + 1) & mask
 
     cdef int32_t append(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2, int32_t x3,
                         int32_t shape, int32_t param) except -1:
@@ -92,12 +117,9 @@ cdef class Builder:
         instr.x3 = x3
         instr.shape = shape
         instr.param = param
-        at = hash_instr(&instr) & (self.table_size - 1)
-        while self.table[at] >= 0:
-            found = self.table[at]
-            if not memcmp(&self.out.code[found], &instr, sizeof(Instr)):
-                return found
-            at = (at + 1) & (self.table_size - 1)
+        at = self.slot_of(&instr)
+        if self.table[at] >= 0:
+            return self.table[at]
         found = self.out.append(op, dtype, nargs, x1, x2, x3, shape, param)
         self.out.line[found] = self.line
         self.table[at] = found
@@ -139,8 +161,9 @@ cdef class Builder:
         return self.append(AD_OP_LITERAL, F64, 0, -1, -1, -1, SCALAR_SHAPE, found)
 
     cdef int32_t full(self, uint8_t dtype, int32_t scalar, int32_t shape) except -1:
+        scalar = self.cast(scalar, dtype)                           # so its operand can stand for it
         if shape == SCALAR_SHAPE or self.out.ints[shape] == 0:
-            return self.cast(scalar, dtype)
+            return scalar
         return self.append(AD_OP_FULL, dtype, 1, scalar, -1, -1, shape, -1)
 
     cdef int32_t filled(self, uint8_t dtype, double value, int32_t shape) except -1:
@@ -148,10 +171,17 @@ cdef class Builder:
 
     cdef int32_t cast(self, int32_t value, uint8_t dtype) except -1:
         cdef Instr *instr = &self.out.code[value]
-        if instr.dtype == dtype or (instr.op == AD_OP_LITERAL and dtype in (F32, F64)):
+        cdef double number
+        if instr.dtype == dtype:
+            return value
+        if instr.op == AD_OP_LITERAL and dtype in (F32, F64):
+            number = self.out.reals[instr.param]
+            value = self.literal(<double><float>number if dtype == F32 else number)
+            if dtype == F32:
+                value = self.append(AD_OP_LITERAL, F32, 0, -1, -1, -1, SCALAR_SHAPE, self.out.code[value].param)
             return value
         if instr.op == AD_OP_FULL:
-            return self.append(AD_OP_FULL, dtype, 1, instr.x1, -1, -1, instr.shape, -1)
+            return self.full(dtype, instr.x1, instr.shape)
         return self.append(AD_OP_IDENTITY, dtype, 1, value, -1, -1, instr.shape, -1)
 
     cdef int32_t in_shape(self, int32_t value, int32_t shape, uint8_t dtype) except -1:
@@ -174,6 +204,10 @@ cdef class Builder:
         return True
 
     # -- elementwise -------------------------------------------------------------
+
+    cdef bint negates(self, const Instr *instr, uint8_t dtype) noexcept:
+        """Is it a negation from this dtype to this dtype, so that nothing is rounded on the way?"""
+        return instr.op == AD_OP_NEG and instr.dtype == dtype and self.out.code[instr.x1].dtype == dtype
 
     cdef int32_t elementwise(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t x1, int32_t x2=-1,
                              int32_t x3=-1) except -1:
@@ -207,10 +241,11 @@ cdef class Builder:
         cdef Instr *i1 = &self.out.code[x1]
         cdef Instr *i2 = &self.out.code[x2] if x2 >= 0 else NULL
         cdef int32_t inner
+        cdef int exponent = 0
         # all literals -> literal
         if shape == SCALAR_SHAPE and na and (nb or x2 < 0) and (nc or x3 < 0) and dtype in (F64, F32):
             a = ad_evaluate(op, a, b, c)
-            return self.literal(<double><float>a if dtype == F32 else a)
+            return self.cast(self.literal(a), dtype)
         if op == AD_OP_IDENTITY:
             if i1.dtype == dtype:
                 return x1
@@ -219,17 +254,19 @@ cdef class Builder:
                 return self.in_shape(x2, shape, dtype)              # 0 + x -> x
             if nb and b == 0.0:
                 return self.in_shape(x1, shape, dtype)              # x + 0 -> x
-            if i2.op == AD_OP_NEG and i2.dtype == dtype:
+            if self.negates(i2, dtype):
                 return self.elementwise(AD_OP_SUB, dtype, shape, x1, i2.x1)     # x + -y -> x - y
-            if i1.op == AD_OP_NEG and i1.dtype == dtype:
+            if self.negates(i1, dtype):
                 return self.elementwise(AD_OP_SUB, dtype, shape, x2, i1.x1)     # -x + y -> y - x
+            if x1 > x2:
+                return self.elementwise(op, dtype, shape, x2, x1)               # one order for CSE
         elif op == AD_OP_SUB:
             if nb and b == 0.0:
                 return self.in_shape(x1, shape, dtype)              # x - 0 -> x
             if na and a == 0.0:
                 inner = self.in_shape(x2, shape, dtype)
                 return self.elementwise(AD_OP_NEG, dtype, shape, inner)         # 0 - x -> -x
-            if i2.op == AD_OP_NEG and i2.dtype == dtype:
+            if self.negates(i2, dtype):
                 return self.elementwise(AD_OP_ADD, dtype, shape, x1, i2.x1)     # x - -y -> x + y
         elif op == AD_OP_MUL or op == AD_OP_MULZ:
             if na and a == 1.0:
@@ -244,18 +281,29 @@ cdef class Builder:
             if nb and b == -1.0:
                 inner = self.in_shape(x1, shape, dtype)
                 return self.elementwise(AD_OP_NEG, dtype, shape, inner)         # x * -1 -> -x
-            if i1.op == AD_OP_NEG and i2.op == AD_OP_NEG:
+            if self.negates(i1, i1.dtype) and self.negates(i2, i2.dtype):
                 return self.elementwise(op, dtype, shape, i1.x1, i2.x1)         # -x * -y -> x * y
+            if op == AD_OP_MUL and x1 == x2:
+                return self.elementwise(AD_OP_SQUARE, dtype, shape, x1)         # x * x -> x ** 2
             if op == AD_OP_MUL and x1 > x2:
                 return self.elementwise(op, dtype, shape, x2, x1)               # one order for CSE
         elif op == AD_OP_DIV:
             if nb and b == 1.0:
                 return self.in_shape(x1, shape, dtype)              # x / 1 -> x
+            if nb and fabs(frexp(b, &exponent)) == 0.5 and -1000 < exponent < 1000:
+                return self.elementwise(AD_OP_MUL, dtype, shape, x1, self.literal(1.0 / b))     # by a power of 2
+            if na and a == 1.0:
+                inner = self.in_shape(x2, shape, dtype)
+                return self.elementwise(AD_OP_RECIPROCAL, dtype, shape, inner)  # 1 / x
+        elif op == AD_OP_ABS or op == AD_OP_SQUARE:
+            if self.negates(i1, dtype):
+                return self.elementwise(op, dtype, shape, i1.x1)    # |-x| -> |x|
+        elif op == AD_OP_MAXIMUM or op == AD_OP_MINIMUM or op == AD_OP_FMAX or op == AD_OP_FMIN:
+            if x1 == x2:
+                return self.in_shape(x1, shape, dtype)
         elif op == AD_OP_NEG:
-            if i1.op == AD_OP_NEG and i1.dtype == dtype:
+            if self.negates(i1, dtype):
                 return i1.x1                                        # --x -> x
-            if i1.op == AD_OP_SUB and i1.dtype == dtype:
-                return NO
         elif op == AD_OP_POWER and nb:
             inner = self.in_shape(x1, shape, dtype)
             if b == 1.0:
@@ -276,6 +324,8 @@ cdef class Builder:
                 return self.in_shape(x2 if a != 0.0 else x3, shape, dtype)
             if x2 == x3:
                 return self.in_shape(x2, shape, dtype)
+            if i1.op == AD_OP_LOGICAL_NOT:
+                return self.elementwise(op, dtype, shape, i1.x1, x3, x2)        # where(not c, a, b)
         return NO
 
     # -- structure -----------------------------------------------------------------
@@ -300,6 +350,7 @@ cdef class Builder:
         cdef int64_t step = 1, k, ndim = ints[shape]
         cdef bint identity = offset == 0 and same_shape(ints, below.shape, shape)
         cdef int32_t found, space
+        cdef Map inner
         cdef int64_t[MAX_DIMS] own
         if self.rewrites:
             if identity:
@@ -323,19 +374,63 @@ cdef class Builder:
                 below = &self.out.code[base]
                 ints = self.out.ints
             elif below.op == AD_OP_UPDATE or below.op == AD_OP_ACCUMULATE:
-                space = self.out.code[below.x2].shape
-                if same_shape(ints, space, shape):
-                    if below.op == AD_OP_UPDATE and maps_equal(
-                            ndim, ints + shape + 1, offset, strides, ints[below.param], ints + below.param + 1):
-                        return below.x2                             # what was written is what is read
-                    if maps_disjoint(ndim, ints + shape + 1, offset, strides, ints[below.param],
-                                     ints + below.param + 1):
-                        for k in range(ndim):
-                            own[k] = strides[k]
-                        return self.view(dtype, below.x1, shape, offset, own)
+                found = self.version_read(base, shape, offset, strides, &inner)
+                if found >= 0:                                      # what was written is what is read
+                    space = self.out.code[found].dtype
+                    return self.cast(self.view(<uint8_t>space, found, shape, inner.offset, inner.strides), dtype)
         for k in range(ndim):
             own[k] = strides[k] if self.out.ints[shape + 1 + k] > 1 else 0
         return self.append(AD_OP_VIEW, dtype, 1, base, -1, -1, shape, self.add_map(offset, own, ndim))
+
+    cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides,
+                              Map *inner) noexcept:
+        """The value that a view of a written array reads, and the map into it; -1 when it is not one.
+
+        That is what an update wrote, or the array below all updates. Looks back through
+        writes to other elements, but not for long: a loop that reads what another loop wrote must
+        stay linear. It is all or nothing: a read that moves to some version in between would
+        keep that version alive and cost a copy.
+        """
+        cdef const int64_t *ints = self.out.ints
+        cdef const int64_t *space
+        cdef const Instr *instr
+        cdef int32_t at = base
+        cdef int64_t k
+        cdef int step
+        cdef Map read, written, dense
+        read.ndim = ints[shape]
+        read.offset = offset
+        for k in range(read.ndim):
+            read.dims[k] = ints[shape + 1 + k]
+            read.strides[k] = strides[k]
+        for step in range(MAX_WALK):
+            instr = &self.out.code[at]
+            if instr.op != AD_OP_UPDATE and instr.op != AD_OP_ACCUMULATE:
+                inner[0] = read
+                return at
+            space = ints + self.out.code[instr.x2].shape
+            if same_shape(ints, self.out.code[instr.x2].shape, shape):
+                if maps_disjoint(read.ndim, read.dims, offset, strides, ints[instr.param], ints + instr.param + 1):
+                    at = instr.x1
+                    continue
+                if instr.op == AD_OP_UPDATE and maps_equal(
+                        read.ndim, read.dims, offset, strides, ints[instr.param], ints + instr.param + 1):
+                    inner[0] = read
+                    make_dense(inner)
+                    return instr.x2
+            written.ndim = dense.ndim = space[0]
+            written.offset = ints[instr.param]
+            for k in range(space[0]):
+                written.dims[k] = dense.dims[k] = space[1 + k]
+                written.strides[k] = ints[instr.param + 1 + k]
+            if disjoint(&read, &written):
+                at = instr.x1
+                continue
+            make_dense(&dense)
+            if instr.op == AD_OP_UPDATE and compose(&read, &written, &dense, inner):
+                return instr.x2
+            return -1
+        return -1
 
     cdef int32_t compose(self, uint8_t dtype, int32_t base, int32_t shape, int64_t offset,
                          const int64_t *strides) except -2:
@@ -487,7 +582,10 @@ cdef class Builder:
         cdef int k, n
         self.line = source.line[value]
         if instr.op == AD_OP_LITERAL:
-            return self.literal(source.reals[instr.param])
+            at = self.literal(source.reals[instr.param])
+            if instr.dtype == BOOL or instr.dtype == I64:
+                return self.append(AD_OP_LITERAL, instr.dtype, 0, -1, -1, -1, SCALAR_SHAPE, self.out.code[at].param)
+            return self.cast(at, instr.dtype)
         shape = self.copy_shape(source, instr.shape)
         if instr.op == AD_OP_VIEW:
             return self.view(instr.dtype, new[instr.x1], shape, source.ints[instr.param], source.ints + instr.param + 1)

@@ -1,78 +1,19 @@
 """Reverse mode: a program for values becomes a program for values and adjoints."""
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
 from adcore import errors, optable
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
+from adcore.passes.templates cimport Partial, emit_partial, joint_shape, partial_of
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
-from adcore.tape.program cimport BOOL, F32, F64, I64, Instr, NARY, Program, SCALAR_SHAPE, arg, n_args, size_at
+from adcore.tape.program cimport BOOL, F64, I64, Instr, NARY, Program, SCALAR_SHAPE, arg, n_args
 
 cdef enum:
     MAX_DIMS = 64
-    # operands of a template instruction
-    IS_X1 = -1
-    IS_X2 = -2
-    IS_X3 = -3
-    IS_Y = -4
-    IS_NONE = -5
-    FIRST_CONSTANT = 1000           # FIRST_CONSTANT + k: constants[k]; 0 <= t < 1000: template result t
-
-cdef struct TemplateOp:
-    uint16_t op
-    int32_t x1, x2, x3
-
-cdef struct Partial:                # the partial derivative of one op by one argument
-    int32_t first, n                # its instructions in template_ops; n = 0: a constant
-    double constant
-    uint8_t missing
-
-cdef Pool template_ops, constants
-cdef Partial[AD_N_ELEMENTWISE][3] partials
-pool_init(&template_ops, sizeof(TemplateOp))
-pool_init(&constants, sizeof(double))
-
-
-cdef int32_t operand_code(object operand) except? -99:
-    if operand in ("x1", "x2", "x3", "y"):
-        return {"x1": IS_X1, "x2": IS_X2, "x3": IS_X3, "y": IS_Y}[operand]
-    kind, what = operand
-    if kind == "t":
-        return what
-    (<double *>pool_add(&constants, 1))[0] = what
-    return FIRST_CONSTANT + <int32_t>(constants.n - 1)
-
-
-cdef int compile_templates() except -1:
-    """The op table's partials as C arrays, once at import."""
-    cdef Partial *partial
-    cdef TemplateOp *op
-    cdef int32_t[3] codes
-    for opcode, row in enumerate(optable.templates()):
-        for k, code in enumerate(row):
-            partial = &partials[opcode][k]
-            partial.missing = k in optable.ROWS[opcode].missing
-            if len(code) == 1 and code[0][0] == "IDENTITY" and code[0][1][0] == "c":
-                partial.constant = code[0][1][1]
-                continue
-            partial.first = <int32_t>template_ops.n
-            partial.n = len(code)
-            for name, *operands in code:
-                for j in range(3):
-                    codes[j] = operand_code(operands[j]) if j < len(operands) else IS_NONE
-                op = <TemplateOp *>pool_add(&template_ops, 1)
-                op.op = optable.OPCODE[name]
-                op.x1 = codes[0]
-                op.x2 = codes[1]
-                op.x3 = codes[2]
-    return 0
-
-
-compile_templates()
-
 
 cdef enum Kind:
     DENSE = 0           # an array of the value's own shape
@@ -218,58 +159,21 @@ cdef class Reverse:
 
     # -- rules ---------------------------------------------------------------------
 
-    cdef int32_t partial_value(self, int32_t value, Partial *partial, int32_t shape, uint8_t dtype) except -1:
-        """Emit the template of a partial derivative; returns its value."""
-        cdef Instr *instr = &self.old.code[value]
-        cdef int32_t[64] results
-        cdef int32_t[3] x
-        cdef TemplateOp *op
-        cdef int32_t k, j, code
-        for k in range(partial.n):
-            op = (<TemplateOp *>template_ops.data) + partial.first + k
-            for j in range(3):
-                code = op.x1 if j == 0 else (op.x2 if j == 1 else op.x3)
-                if code == IS_X1:
-                    x[j] = self.number[instr.x1]
-                elif code == IS_X2:
-                    x[j] = self.number[instr.x2]
-                elif code == IS_X3:
-                    x[j] = self.number[instr.x3]
-                elif code == IS_Y:
-                    x[j] = self.number[value]
-                elif code == IS_NONE:
-                    x[j] = -1
-                elif code >= FIRST_CONSTANT:
-                    x[j] = self.new.literal((<double *>constants.data)[code - FIRST_CONSTANT])
-                else:
-                    x[j] = results[code]
-            if op.op == AD_OP_IDENTITY:
-                results[k] = x[0]
-            else:
-                results[k] = self.new.elementwise(op.op, dtype, self.joint_shape(x, shape), x[0], x[1], x[2])
-        return results[partial.n - 1]
-
-    cdef int32_t joint_shape(self, int32_t *x, int32_t shape) noexcept:
-        """Scalars when every operand is one: part of a partial may need no array."""
-        cdef int j
-        for j in range(3):
-            if x[j] >= 0 and self.new.out.ints[self.new.out.code[x[j]].shape] > 0:
-                return shape
-        return SCALAR_SHAPE
-
     cdef int elementwise_rule(self, int32_t value, int32_t g) except -1:
         cdef Instr *instr = &self.old.code[value]
         cdef int32_t shape = self.new.copy_shape(self.old, instr.shape)
         cdef uint8_t dtype = instr.dtype
         cdef Partial *partial
         cdef int32_t part, to, c
-        cdef int32_t[3] operands
+        cdef int32_t[3] x
         cdef int k
+        for k in range(3):
+            x[k] = self.number[arg(instr, self.old.ints, k)] if k < instr.nargs else -1
         for k in range(instr.nargs):
             to = arg(instr, self.old.ints, k)
             if not self.active[to]:
                 continue
-            partial = &partials[instr.op][k]
+            partial = partial_of(instr.op, k)
             if partial.missing:
                 raise errors.MissingDerivative(self.place(value), optable.NAMES[instr.op].lower(), k,
                                                optable.ROWS[instr.op].missing[k])
@@ -277,18 +181,15 @@ cdef class Reverse:
                 continue
             if instr.op == AD_OP_WHERE:
                 # chosen, not multiplied: what was not taken contributes nothing at all
-                operands[0] = self.new.literal(0.0)
-                c = self.new.elementwise(AD_OP_WHERE, dtype, shape, self.number[instr.x1],
-                                         g if k == 1 else operands[0], operands[0] if k == 1 else g)
+                part = self.new.literal(0.0)
+                c = self.new.elementwise(AD_OP_WHERE, dtype, shape, x[0], g if k == 1 else part,
+                                         part if k == 1 else g)
             elif partial.n == 0:
                 part = self.new.literal(partial.constant)
                 c = self.new.elementwise(AD_OP_MUL, dtype, shape, g, part)
             else:
-                part = self.partial_value(value, partial, shape, dtype)
-                operands[0] = g
-                operands[1] = part
-                operands[2] = -1
-                c = self.new.elementwise(AD_OP_MULZ, dtype, self.joint_shape(operands, shape), g, part)
+                part = emit_partial(self.new, partial, dtype, shape, x[0], x[1], x[2], self.number[value])
+                c = self.new.elementwise(AD_OP_MULZ, dtype, joint_shape(self.new, g, part, -1, shape), g, part)
             self.contribute_reduced(to, c, shape)
         return 0
 
@@ -472,7 +373,11 @@ cdef class Reverse:
             self.new.line = self.old.line[i]
             g = self.adjoint(<int32_t>i)
             if self.old.code[i].op == AD_OP_INPUT:
-                adjoints[self.old.code[i].param] = g
+                k = self.old.code[i].param
+                if k in adjoints:       # the same input bound twice
+                    g = self.new.elementwise(AD_OP_ADD, self.old.code[i].dtype, self.new.out.code[g].shape,
+                                             <int32_t>adjoints[k], g)
+                adjoints[k] = g
             else:
                 self.rule(<int32_t>i, g)
         shapes = {self.old.code[i].param: i for i in range(n) if self.old.code[i].op == AD_OP_INPUT}

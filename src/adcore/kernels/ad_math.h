@@ -23,7 +23,7 @@
 #define AD_PI_LO 1.2246467991473532072e-16
 
 /* exp(r) - 1 for |r| <= ln(2)/2: Taylor to degree 13, its error is far below half an ulp. */
-static inline double ad_expm1_core(double r) {
+AD_INLINE double ad_expm1_core(double r) {
     double r2 = r * r, r4 = r2 * r2, r8 = r4 * r4;
     double q = ad_poly8(r, r2, r4, 0.5, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 /
              40320.0, 1.0 / 362880.0)
@@ -32,7 +32,7 @@ static inline double ad_expm1_core(double r) {
 }
 
 /* exp(x) = result + *low for -746 <= x <= 709. */
-static inline double ad_exp_long(double x, double *low) {
+AD_INLINE double ad_exp_long(double x, double *low) {
     double k = ad_nearest(x * 1.44269504088896338700);
     double hi = x - k * 6.93147180369123816490e-01;
     double lo = k * 1.90821492927058770002e-10;
@@ -43,7 +43,7 @@ static inline double ad_exp_long(double x, double *low) {
     return ad_scale(sum, k);
 }
 
-static inline double ad_exp(double x) {
+AD_INLINE double ad_exp(double x) {
     double c = x > 710.0 ? 710.0 : x;
     c = c < -746.0 ? -746.0 : c;
     double k = (c * 1.44269504088896338700 + AD_MAGIC) - AD_MAGIC;
@@ -54,7 +54,7 @@ static inline double ad_exp(double x) {
     return ad_scale(1.0 + (r + (tail + ad_expm1_core(r))), k);
 }
 
-static inline double ad_exp2(double x) {
+AD_INLINE double ad_exp2(double x) {
     double c = x > 1025.0 ? 1025.0 : x;
     c = c < -1080.0 ? -1080.0 : c;
     double k = (c + AD_MAGIC) - AD_MAGIC;
@@ -67,7 +67,7 @@ static inline double ad_exp2(double x) {
     return ad_scale(1.0 + (hi + (lo + ad_expm1_core(hi))), k);
 }
 
-static inline double ad_expm1(double x) {
+AD_INLINE double ad_expm1(double x) {
     double c = x > 710.0 ? 710.0 : x;
     c = c < -50.0 ? -50.0 : c;
     double k = (c * 1.44269504088896338700 + AD_MAGIC) - AD_MAGIC;
@@ -83,7 +83,7 @@ static inline double ad_expm1(double x) {
 }
 
 /* log(x) = k ln2 + log(1 + f) with sqrt(1/2) < 1 + f < sqrt(2); the caller adds what it needs. */
-static inline double ad_log_parts(double x, double *dk, double *f_out, double *s_times) {
+AD_INLINE double ad_log_parts(double x, double *dk, double *f_out, double *s_times) {
     double tiny = x < 2.2250738585072014e-308 ? 18014398509481984.0 : 1.0;
     double scaled = x * tiny;
     uint64_t u = ad_bits(scaled);
@@ -104,14 +104,14 @@ static inline double ad_log_parts(double x, double *dk, double *f_out, double *s
     return hfsq;
 }
 
-static inline double ad_log_special(double x, double y) {
+AD_INLINE double ad_log_special(double x, double y) {
     y = x == 0.0 ? -INFINITY : y;
     y = x < 0.0 ? NAN : y;
     y = x == INFINITY ? x : y;
     return x != x ? x : y;
 }
 
-static inline double ad_log(double x) {
+AD_INLINE double ad_log(double x) {
     double k, f, st;
     double hfsq = ad_log_parts(x, &k, &f, &st);
     double y = k * 6.93147180369123816490e-01 - ((hfsq - (st + k * 1.90821492927058770002e-10)) - f);
@@ -119,7 +119,7 @@ static inline double ad_log(double x) {
 }
 
 /* log(u + low) + doublings * ln 2 where low is small beside u. */
-static inline double ad_log_sum(double u, double low, double doublings) {
+AD_INLINE double ad_log_sum(double u, double low, double doublings) {
     double k, f, st;
     double hfsq = ad_log_parts(u, &k, &f, &st);
     k = k + doublings;
@@ -127,14 +127,14 @@ static inline double ad_log_sum(double u, double low, double doublings) {
     return ad_log_special(u, y);
 }
 
-static inline double ad_log1p(double x) {
+AD_INLINE double ad_log1p(double x) {
     double u = 1.0 + x;
     double y = ad_log_sum(u, x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x), 0.0);
     return x == 0.0 ? x : y;         /* keeps -0 */
 }
 
 /* log2 and log10 keep log(1+f) in two parts, so that the product with 1/ln(base) rounds once. */
-static inline double ad_log2(double x) {
+AD_INLINE double ad_log2(double x) {
     double k, f, st;
     double hfsq = ad_log_parts(x, &k, &f, &st);
     double hi = ad_from_bits(ad_bits(f - hfsq) & 0xffffffff00000000ull);
@@ -146,7 +146,7 @@ static inline double ad_log2(double x) {
     return ad_log_special(x, w + tail);
 }
 
-static inline double ad_log10(double x) {
+AD_INLINE double ad_log10(double x) {
     double k, f, st;
     double hfsq = ad_log_parts(x, &k, &f, &st);
     double hi = ad_from_bits(ad_bits(f - hfsq) & 0xffffffff00000000ull);
@@ -161,14 +161,14 @@ static inline double ad_log10(double x) {
 }
 
 /* Is every argument of the block small enough for the reduction below? */
-static inline int ad_moderate(const double *x, ptrdiff_t n) {
+AD_INLINE int ad_moderate(const double *x, ptrdiff_t n) {
     int ok = 1;
     for (ptrdiff_t i = 0; i < n; i++) ok &= fabs(x[i]) <= AD_TRIG_MAX;
     return ok;
 }
 
 /* x = n pi/2 + r + tail with |r| <= pi/4; pi/2 in three parts of 33, 33 and 53 bits. */
-static inline double ad_reduce_trig(double x, double *tail, uint64_t *quadrant) {
+AD_INLINE double ad_reduce_trig(double x, double *tail, uint64_t *quadrant) {
     double t = x * 6.36619772367581382433e-01 + AD_MAGIC;
     double n = t - AD_MAGIC;
     double a = x - n * 1.57079632673412561417e+00;
@@ -181,14 +181,14 @@ static inline double ad_reduce_trig(double x, double *tail, uint64_t *quadrant) 
     return r;
 }
 
-static inline double ad_sin_core(double r, double tail) {
+AD_INLINE double ad_sin_core(double r, double tail) {
     double z = r * r, w = z * z, v = z * r;
     double p = 8.33333333332248946124e-03 + z * (-1.98412698298579493134e-04 + z * 2.75573137070700676789e-06)
              + z * w * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10);
     return r - ((z * (0.5 * tail - v * p) - tail) - v * -1.66666666666666324348e-01);
 }
 
-static inline double ad_cos_core(double r, double tail) {
+AD_INLINE double ad_cos_core(double r, double tail) {
     double z = r * r, w = z * z;
     double p = z * (4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03 + z * 2.48015872894767294178e-05))
              + w * w * (-2.75573143513906633035e-07 + z * (2.08757232129817482790e-09 + z * -1.13596475577881948265e-11));
@@ -196,7 +196,7 @@ static inline double ad_cos_core(double r, double tail) {
     return one + (((1.0 - one) - hz) + (z * p - r * tail));
 }
 
-static inline double ad_sin(double x) {
+AD_INLINE double ad_sin(double x) {
     uint64_t q;
     double tail, r = ad_reduce_trig(x, &tail, &q);
     double s = ad_sin_core(r, tail), c = ad_cos_core(r, tail);
@@ -205,7 +205,7 @@ static inline double ad_sin(double x) {
     return x == 0.0 ? x : y;
 }
 
-static inline double ad_cos(double x) {
+AD_INLINE double ad_cos(double x) {
     uint64_t q;
     double tail, r = ad_reduce_trig(x, &tail, &q);
     double s = ad_sin_core(r, tail), c = ad_cos_core(r, tail);
@@ -214,7 +214,7 @@ static inline double ad_cos(double x) {
 }
 
 /* sin/cos or -cos/sin of the reduced argument, each in two parts. */
-static inline double ad_tan(double x) {
+AD_INLINE double ad_tan(double x) {
     uint64_t q;
     double tail, r = ad_reduce_trig(x, &tail, &q);
     double z = r * r, w = z * z, v = z * r, hz = 0.5 * z, one = 1.0 - hz;
@@ -231,7 +231,7 @@ static inline double ad_tan(double x) {
     return fabs(x) < 1.0e-9 ? x : y;
 }
 
-static inline double ad_tanh(double x) {
+AD_INLINE double ad_tanh(double x) {
     double a = fabs(x), z = x * x;
     double z2 = z * z, z4 = z2 * z2, z8 = z4 * z4;
     double p = ad_poly8(z, z2, z4, -0.33333333333332343, 0.13333333333172895, -0.05396825387798869,
@@ -244,7 +244,7 @@ static inline double ad_tanh(double x) {
 }
 
 /* exp(x)/2, which overflows only where sinh and cosh do. */
-static inline double ad_half_exp(double x) {
+AD_INLINE double ad_half_exp(double x) {
     double c = x > 712.0 ? 712.0 : x;
     double k = ad_nearest(c * 1.44269504088896338700);
     double hi = c - k * 6.93147180369123816490e-01;
@@ -254,7 +254,7 @@ static inline double ad_half_exp(double x) {
     return ad_scale(1.0 + (r + (tail + ad_expm1_core(r))), k - 1.0);
 }
 
-static inline double ad_sinh(double x) {
+AD_INLINE double ad_sinh(double x) {
     double a = fabs(x), z = x * x;
     double z2 = z * z, z4 = z2 * z2;
     double p = ad_poly4(z, z2, 0.16666666666666669, 0.008333333333333139, 0.0001984126984143791,
@@ -264,12 +264,12 @@ static inline double ad_sinh(double x) {
     return a < 1.0 ? x + x * (z * p) : copysign(h - 0.25 / h, x);
 }
 
-static inline double ad_cosh(double x) {
+AD_INLINE double ad_cosh(double x) {
     double h = ad_half_exp(fabs(x));
     return h + 0.25 / h;
 }
 
-static inline double ad_expit(double x) {
+AD_INLINE double ad_expit(double x) {
     double a = fabs(x), c = a > 746.0 ? 746.0 : a, low;
     double e = ad_exp_long(-c, &low);
     double d = 1.0 + e, d_low = ((1.0 - d) + e) + low;
@@ -282,42 +282,43 @@ static inline double ad_expit(double x) {
 #include "ad_math_special.h"
 
 /* -- from the C library ------------------------------------------------------------------- */
-static inline double ad_sqrt(double x) { return sqrt(x); }
-static inline double ad_abs(double x) { return fabs(x); }
-static inline double ad_floor(double x) { return floor(x); }
-static inline double ad_ceil(double x) { return ceil(x); }
-static inline double ad_trunc(double x) { return trunc(x); }
-static inline double ad_rint(double x) { return rint(x); }
-static inline double ad_copysign(double x, double s) { return copysign(x, s); }
-static inline double ad_fmod(double a, double b) { return fmod(a, b); }
-static inline double ad_nextafter(double a, double b) { return nextafter(a, b); }
-static inline double ad_sign(double x) { return x != x ? x : (double)((x > 0) - (x < 0)); }
-static inline double ad_square(double x) { return x * x; }
+AD_INLINE double ad_sqrt(double x) { return sqrt(x); }
+AD_INLINE double ad_abs(double x) { return fabs(x); }
+AD_INLINE double ad_floor(double x) { return floor(x); }
+AD_INLINE double ad_ceil(double x) { return ceil(x); }
+AD_INLINE double ad_trunc(double x) { return trunc(x); }
+AD_INLINE double ad_rint(double x) { return rint(x); }
+AD_INLINE double ad_copysign(double x, double s) { return copysign(x, s); }
+AD_INLINE double ad_fmod(double a, double b) { return fmod(a, b); }
+AD_INLINE double ad_nextafter(double a, double b) { return nextafter(a, b); }
+AD_INLINE double ad_sign(double x) { return x != x ? x : (double)((x > 0) - (x < 0)); }
+AD_INLINE double ad_square(double x) { return x * x; }
 
 /* NumPy: a NaN wins. */
-static inline double ad_maximum(double a, double b) { return a > b || a != a ? a : b; }
-static inline double ad_minimum(double a, double b) { return a < b || a != a ? a : b; }
+AD_INLINE double ad_maximum(double a, double b) { return (a > b) | (a != a) ? a : b; }
+AD_INLINE double ad_minimum(double a, double b) { return (a < b) | (a != a) ? a : b; }
 /* NumPy: a NaN loses. */
-static inline double ad_fmax(double a, double b) { return a >= b || b != b ? a : b; }
-static inline double ad_fmin(double a, double b) { return a <= b || b != b ? a : b; }
+AD_INLINE double ad_fmax(double a, double b) { return (a >= b) | (b != b) ? a : b; }
+AD_INLINE double ad_fmin(double a, double b) { return (a <= b) | (b != b) ? a : b; }
 
-static inline double ad_logaddexp(double a, double b) {
-    double m = a > b ? a : b, d = -fabs(a - b);
-    return a == b ? a + 6.93147180559945286227e-01 : (a != a || b != b ? a + b : m + ad_log1p(ad_exp(d)));
+AD_INLINE double ad_logaddexp(double a, double b) {
+    double m = a > b ? a : b, y = m + ad_log1p(ad_exp(-fabs(a - b)));
+    y = a == b ? a + 6.93147180559945286227e-01 : y;
+    return (a != a) | (b != b) ? a + b : y;
 }
-static inline double ad_logaddexp2(double a, double b) {
-    double m = a > b ? a : b, d = -fabs(a - b);
-    return a == b ? a + 1.0
-                  : (a != a || b != b ? a + b : m + ad_log1p(ad_exp2(d)) * 1.44269504088896338700);
+AD_INLINE double ad_logaddexp2(double a, double b) {
+    double m = a > b ? a : b, y = m + ad_log1p(ad_exp2(-fabs(a - b))) * 1.44269504088896338700;
+    y = a == b ? a + 1.0 : y;
+    return (a != a) | (b != b) ? a + b : y;
 }
 /* NumPy's remainder: the sign of the divisor. */
-static inline double ad_mod(double a, double b) {
+AD_INLINE double ad_mod(double a, double b) {
     double r = fmod(a, b);
     if (b == 0.0) return NAN;
     if (r != 0.0) return (b < 0.0) != (r < 0.0) ? r + b : r;
     return copysign(0.0, b);
 }
-static inline double ad_floor_divide(double a, double b) {
+AD_INLINE double ad_floor_divide(double a, double b) {
     if (b == 0.0) return a / b;
     double r = fmod(a, b), d = (a - r) / b;
     if (r != 0.0 && (b < 0.0) != (r < 0.0)) d -= 1.0;
@@ -325,15 +326,12 @@ static inline double ad_floor_divide(double a, double b) {
     double f = floor(d);
     return d - f > 0.5 ? f + 1.0 : f;
 }
-static inline double ad_spacing(double x) {
+AD_INLINE double ad_spacing(double x) {
     if (x != x || fabs(x) == INFINITY) return NAN;
     return copysign(nextafter(fabs(x), INFINITY) - fabs(x), x == 0.0 ? 1.0 : x);
 }
-static inline double libm_sin(double x) { return sin(x); }
-static inline double libm_cos(double x) { return cos(x); }
-static inline double libm_tan(double x) { return tan(x); }
-static inline double ad_safe_sin(double x) { return fabs(x) <= AD_TRIG_MAX ? ad_sin(x) : sin(x); }
-static inline double ad_safe_cos(double x) { return fabs(x) <= AD_TRIG_MAX ? ad_cos(x) : cos(x); }
-static inline double ad_safe_tan(double x) { return fabs(x) <= AD_TRIG_MAX ? ad_tan(x) : tan(x); }
+AD_INLINE double ad_safe_sin(double x) { return fabs(x) <= AD_TRIG_MAX ? ad_sin(x) : sin(x); }
+AD_INLINE double ad_safe_cos(double x) { return fabs(x) <= AD_TRIG_MAX ? ad_cos(x) : cos(x); }
+AD_INLINE double ad_safe_tan(double x) { return fabs(x) <= AD_TRIG_MAX ? ad_tan(x) : tan(x); }
 
 #endif

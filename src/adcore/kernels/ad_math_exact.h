@@ -7,19 +7,26 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint64_t ad_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
-static inline double ad_from_bits(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
+/* A call left in a loop keeps it scalar, so nothing is left to the inliner's judgement. */
+#if defined(__GNUC__) || defined(__clang__)
+#define AD_INLINE static inline __attribute__((always_inline))
+#else
+#define AD_INLINE static inline
+#endif
+
+AD_INLINE uint64_t ad_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
+AD_INLINE double ad_from_bits(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
 
 /* 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits. */
 #define AD_MAGIC 6755399441055744.0
 
 /* The nearest integer for |x| < 2^51, without a double-to-int conversion. */
-static inline double ad_nearest(double x) { return (x + AD_MAGIC) - AD_MAGIC; }
+AD_INLINE double ad_nearest(double x) { return (x + AD_MAGIC) - AD_MAGIC; }
 
 /* a*b - p where p is a*b rounded, exactly. A fused multiply-add gives it at once; without one
  * it takes Veltkamp's splitting. Both are exact while nothing over- or underflows
  * (|a|, |b| < 2^995), so this is the one place where builds differ in code and yet not in bits. */
-static inline double ad_product_error(double a, double b, double p) {
+AD_INLINE double ad_product_error(double a, double b, double p) {
 #ifdef __FMA__
     return __builtin_fma(a, b, -p);
 #else
@@ -30,37 +37,37 @@ static inline double ad_product_error(double a, double b, double p) {
 }
 
 /* The first if the lowest bit of n is set, else the second: by masks, which every ISA vectorises. */
-static inline double ad_by_parity(uint64_t n, double odd, double even) {
+AD_INLINE double ad_by_parity(uint64_t n, double odd, double even) {
     uint64_t mask = 0 - (n & 1);
     return ad_from_bits(ad_bits(even) ^ ((ad_bits(odd) ^ ad_bits(even)) & mask));
 }
 
 /* 2^k for an integer-valued double -1022 <= k <= 1023. */
-static inline double ad_pow2(double k) { return ad_from_bits(ad_bits(k + (AD_MAGIC + 1023.0)) << 52); }
+AD_INLINE double ad_pow2(double k) { return ad_from_bits(ad_bits(k + (AD_MAGIC + 1023.0)) << 52); }
 
 /* 2^k * p for |k| <= 2044 in two steps, so that subnormal and huge results are right. */
-static inline double ad_scale(double p, double k) {
+AD_INLINE double ad_scale(double p, double k) {
     double half = ad_nearest(k * 0.5);
     return p * ad_pow2(half) * ad_pow2(k - half);
 }
 
 /* (n + n_low)/(d + d_low) with about one rounding. */
-static inline double ad_quotient(double n, double n_low, double d, double d_low) {
+AD_INLINE double ad_quotient(double n, double n_low, double d, double d_low) {
     double t = n / d, back = t * d;
     return t + ((n - back) - ad_product_error(t, d, back) + (n_low - t * d_low)) / d;
 }
 
 /* Polynomials by Estrin's scheme: without fused multiply-adds Horner's is bound by latency. */
-static inline double ad_poly4(double x, double x2, double c0, double c1, double c2, double c3) {
+AD_INLINE double ad_poly4(double x, double x2, double c0, double c1, double c2, double c3) {
     return (c0 + c1 * x) + x2 * (c2 + c3 * x);
 }
-static inline double ad_poly8(double x, double x2, double x4, double c0, double c1, double c2, double c3,
+AD_INLINE double ad_poly8(double x, double x2, double x4, double c0, double c1, double c2, double c3,
                               double c4, double c5, double c6, double c7) {
     return ad_poly4(x, x2, c0, c1, c2, c3) + x4 * ad_poly4(x, x2, c4, c5, c6, c7);
 }
 
 /* A power of two s with 1 <= x*s < 4, for subnormal x the largest there is; *back is 1/s. */
-static inline double ad_normaliser(double x, double *back) {
+AD_INLINE double ad_normaliser(double x, double *back) {
     double c = x < 0x1p-1022 ? 0x1p-1022 : x;
     c = c > 0x1p1022 ? 0x1p1022 : c;
     uint64_t e = ad_bits(c) & 0x7ff0000000000000ull;

@@ -4,7 +4,7 @@
 #define AD_MATH_INVERSE_H
 
 /* arcsin(s) = s + s * p where z = s^2 <= 1/4. */
-static inline double ad_arcsin_core(double z) {
+AD_INLINE double ad_arcsin_core(double z) {
     double z2 = z * z, z4 = z2 * z2, z8 = z4 * z4;
     double p = ad_poly8(z, z2, z4, 0.16666666666666763, 0.0749999999997028, 0.04464285717509482,
              0.03038194268512018, 0.02237221561329493, 0.017351600991811558, 0.013980950215870798,
@@ -15,14 +15,14 @@ static inline double ad_arcsin_core(double z) {
 }
 
 /* Above 1/2: arcsin(a) = pi/2 - 2 arcsin(sqrt((1 - a)/2)); *low is what the root's rounding left. */
-static inline double ad_arcsin_root(double a, double z, int upper, double *low) {
+AD_INLINE double ad_arcsin_root(double a, double z, int upper, double *low) {
     double s = sqrt(z), sq = s * s;
     double rest = ((z - sq) - ad_product_error(s, s, sq)) / (s + s);
     *low = upper && z > 0.0 ? rest : 0.0;
     return upper ? s : a;
 }
 
-static inline double ad_arcsin(double x) {
+AD_INLINE double ad_arcsin(double x) {
     double a = fabs(x);
     int upper = a > 0.5;
     double z = upper ? (1.0 - a) * 0.5 : a * a, low;
@@ -34,7 +34,7 @@ static inline double ad_arcsin(double x) {
     return copysign(y, x);
 }
 
-static inline double ad_arccos(double x) {
+AD_INLINE double ad_arccos(double x) {
     double a = fabs(x);
     int upper = a > 0.5;
     double z = upper ? (1.0 - a) * 0.5 : a * a, low;
@@ -51,7 +51,7 @@ static inline double ad_arccos(double x) {
 
 /* base + sign * arctan(n/d) for 0 <= n <= d, 1 <= d < 2^60. Beyond tan(pi/8) it turns by pi/4,
  * and the quotient's rounding is carried along; base is quarters * pi/4. */
-static inline double ad_arctan_core(double n, double d, double quarters, double sign) {
+AD_INLINE double ad_arctan_core(double n, double d, double quarters, double sign) {
     int turn = n > 0.41421356237309503 * d;
     double num = turn ? n - d : n, den = turn ? n + d : d;
     double num_low = turn ? n - (num + d) : 0.0, den_low = turn ? n - (den - d) : 0.0;
@@ -74,7 +74,7 @@ static inline double ad_arctan_core(double n, double d, double quarters, double 
     return y + (k == 0.0 ? small : lost + small);
 }
 
-static inline double ad_arctan(double x) {
+AD_INLINE double ad_arctan(double x) {
     double a = fabs(x);
     a = a > 1.0e17 ? 1.0e17 : a;
     int over = a > 1.0;
@@ -83,7 +83,7 @@ static inline double ad_arctan(double x) {
     return x != x ? x : y;
 }
 
-static inline double ad_arctan2(double y, double x) {
+AD_INLINE double ad_arctan2(double y, double x) {
     double a = fabs(y), b = fabs(x);
     int over = a > b;
     double high = over ? a : b, low = over ? b : a, unused;
@@ -102,7 +102,7 @@ static inline double ad_arctan2(double y, double x) {
     return a != a || b != b ? x + y : r;
 }
 
-static inline double ad_hypot(double x1, double x2) {
+AD_INLINE double ad_hypot(double x1, double x2) {
     double a = fabs(x1), b = fabs(x2), back;
     double high = a > b ? a : b, low = a > b ? b : a;
     double s = ad_normaliser(high, &back);
@@ -114,7 +114,7 @@ static inline double ad_hypot(double x1, double x2) {
 
 /* |x| = m * 2^(3q + r), 1 <= m < 2, r in 0, 1, 2: a polynomial, then one step of third order
  * from a value cut to 24 bits, whose square is exact. */
-static inline double ad_cbrt(double x) {
+AD_INLINE double ad_cbrt(double x) {
     double a = fabs(x);
     int tiny = a < 2.2250738585072014e-308;
     uint64_t u = ad_bits(tiny ? a * 18014398509481984.0 : a);
@@ -137,7 +137,7 @@ static inline double ad_cbrt(double x) {
 }
 
 /* With q = a^2/(1 + sqrt(1 + a^2)), a + sqrt(1 + a^2) = 1 + (a + q): nothing cancels for small a. */
-static inline double ad_arcsinh(double x) {
+AD_INLINE double ad_arcsinh(double x) {
     double a = fabs(x), c = a > 1.0e10 ? 1.0e10 : a;
     double q = c * c / (1.0 + sqrt(1.0 + c * c));
     double t = c + q, t_low = (c - t) + q;
@@ -148,7 +148,7 @@ static inline double ad_arcsinh(double x) {
     return copysign(y, x);
 }
 
-static inline double ad_arccosh(double x) {
+AD_INLINE double ad_arccosh(double x) {
     double c = x > 1.0e10 ? 1.0e10 : x;
     double w = c - 1.0, v = c + 1.0, v_low = c - (v - 1.0);
     double square = w * v, square_low = ad_product_error(w, v, square) + w * v_low;
@@ -163,7 +163,7 @@ static inline double ad_arccosh(double x) {
 }
 
 /* log((1 + a)/(1 - a))/2 with (1 + a)/(1 - a) = 1 + (2a + 2a^2/(1 - a)). */
-static inline double ad_arctanh(double x) {
+AD_INLINE double ad_arctanh(double x) {
     double a = fabs(x), b = a + a, q = b * a / (1.0 - a);
     double t = b + q, t_low = b > q ? (b - t) + q : (q - t) + b;
     double u = 1.0 + t, u_low = t < 1.0 ? (1.0 - u) + t : (t - u) + 1.0;

@@ -3,7 +3,7 @@
 #define AD_MATH_POWER_H
 
 /* log(x) = result + *low for positive finite x, relative error about 2^-64. */
-static inline double ad_log_long(double x, double *low) {
+AD_INLINE double ad_log_long(double x, double *low) {
     int tiny = x < 2.2250738585072014e-308;
     uint64_t u = ad_bits(tiny ? x * 18014398509481984.0 : x);
     uint64_t e = (u + (0x3ff0000000000000ull - 0x3fe6a09e667f3bcdull)) >> 52;
@@ -33,7 +33,7 @@ static inline double ad_log_long(double x, double *low) {
     return sum;
 }
 
-static inline double ad_power(double x, double p) {
+AD_INLINE double ad_power(double x, double p) {
     double a = fabs(x), size = fabs(p), low;
     double log_a = ad_log_long(a, &low);
     double q = p > 1.0e22 ? 1.0e22 : (p < -1.0e22 ? -1.0e22 : p);

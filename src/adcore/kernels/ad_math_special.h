@@ -3,7 +3,7 @@
 #define AD_MATH_SPECIAL_H
 
 /* Below 1 a polynomial in x^2; above, 1 - exp(-a^2) G((a - 3)/(a + 3)). */
-static inline double ad_erf(double x) {
+AD_INLINE double ad_erf(double x) {
     double a = fabs(x), z = x * x;
     double z2 = z * z, z4 = z2 * z2, z8 = z4 * z4;
     double p = ad_poly8(z, z2, z4, 0.1283791670955126, -0.3761263890318375, 0.11283791670954885,
@@ -24,10 +24,10 @@ static inline double ad_erf(double x) {
     return x != x ? x : y;
 }
 
-static inline double ad_erfc(double x) { return erfc(x); }
+AD_INLINE double ad_erfc(double x) { return erfc(x); }
 
 /* lgamma writes the global signgam; its reentrant form does not. */
-static inline double ad_gammaln(double x) {
+AD_INLINE double ad_gammaln(double x) {
 #ifdef __GLIBC__
     int sign;
     return lgamma_r(x, &sign);
@@ -38,7 +38,7 @@ static inline double ad_gammaln(double x) {
 
 /* Recurrence up to x >= 10, then the asymptotic series (Abramowitz & Stegun 6.3.18, 6.4.12);
  * reflection for negative x (6.3.7, 6.4.7). */
-static inline double ad_digamma(double x) {
+AD_INLINE double ad_digamma(double x) {
     double y = 0.0;
     if (x <= 0.0) {
         if (x == floor(x)) return NAN;
@@ -53,7 +53,7 @@ static inline double ad_digamma(double x) {
     return y + log(x) - 0.5 / x - p;
 }
 
-static inline double ad_trigamma(double x) {
+AD_INLINE double ad_trigamma(double x) {
     double y = 0.0, sign = 1.0;
     if (x <= 0.0) {
         if (x == floor(x)) return INFINITY;
@@ -69,7 +69,7 @@ static inline double ad_trigamma(double x) {
 }
 
 /* sin(pi x)/(pi x), the argument reduced before it meets pi; |x| >= 2^50 gives 0. */
-static inline double ad_sinc(double x) {
+AD_INLINE double ad_sinc(double x) {
     double q = ad_nearest(2.0 * x), f = x - 0.5 * q;
     double r = f * AD_PI_HI, tail = ad_product_error(f, AD_PI_HI, r) + f * AD_PI_LO;
     uint64_t quadrant = ad_bits(2.0 * x + AD_MAGIC);

@@ -31,10 +31,6 @@ cdef extern from *:
     ctypedef const double *const_rp "ad_const_rp"
     const int AD_CHECKED, AD_NOALIAS, AD_ISA
     int ad_moderate(const double *, Py_ssize_t) noexcept nogil
-    double libm_sin(double) noexcept nogil
-    double libm_cos(double) noexcept nogil
-    double ad_safe_sin(double) noexcept nogil
-    double ad_safe_cos(double) noexcept nogil
     double ad_maximum(double, double) noexcept nogil
     double ad_minimum(double, double) noexcept nogil
 

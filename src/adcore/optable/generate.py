@@ -46,8 +46,9 @@ def kernel(row):
     call = f"c_{name}({', '.join(a + '[i]' for a in args)})"
     loop = f"    for i in range(n & ~<Py_ssize_t>7):\n        y[i] = {call}\n"
     if row.narrow:
-        # the vector code is right for moderate arguments only; others take the scalar library
-        slow = f"libm_{name}({', '.join(a + '[i]' for a in args)})"
+        # the vector code is right for moderate arguments only: in a block that has others, each
+        # element chooses, so a value never depends on its neighbours
+        slow = f"ad_safe_{name}({', '.join(a + '[i]' for a in args)})"
         loop = (f"    if not {row.narrow}(x1, n):\n        for i in range(n):\n            y[i] = {slow}\n"
                 f"        return\n{loop}")
     tail = "\n".join(f"        tail_in(b{k + 1}, x{k + 1} + whole, n)" for k in range(n))
@@ -88,6 +89,8 @@ def main(directory):
     pxi = ["# generated from the op table", 'cdef extern from "ad_values.h":']
     for row in elementwise:
         pxi.append(f"    double c_{row.name}({', '.join(['double'] * len(row.args))}) noexcept nogil")
+        if row.narrow:
+            pxi += [f"    double {prefix}_{row.name}(double) noexcept nogil" for prefix in ("libm", "ad_safe")]
     pxi += [kernel(row) for row in elementwise]
     pxi += ["", "cdef void fill_elementwise(ad_kernel_table *table) noexcept:"]
     for number, row in enumerate(elementwise):

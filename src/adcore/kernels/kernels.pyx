@@ -85,6 +85,65 @@ cdef void round_f32(rp y, const_rp x1, const_rp x2, const_rp x3, Py_ssize_t n) n
         y[i] = <double><float>x1[i]
 
 
+# -- strided blocks ------------------------------------------------------------------------------
+
+cdef enum:
+    MAX_DIMS = 32
+    FEW = 8                         # columns of a row that is too short for a loop of its own
+
+cdef struct Block:
+    # a strided block without dimensions of size 1, neighbours merged; outer dimensions first,
+    # then `rows` rows of `n` elements. Strides in elements.
+    int outer
+    Py_ssize_t count                # blocks of rows: the product of the outer dimensions
+    Py_ssize_t rows, row_step
+    Py_ssize_t n, step
+    Py_ssize_t[MAX_DIMS] dims
+    Py_ssize_t[MAX_DIMS] strides
+
+
+cdef inline void make_block(Block *block, int ndim, const Py_ssize_t *dims, const Py_ssize_t *strides,
+                            Py_ssize_t itemsize) noexcept nogil:
+    cdef int k, m = 0
+    cdef Py_ssize_t stride
+    block.count = 1
+    for k in range(ndim):
+        if dims[k] == 0:
+            block.count = 0
+        if dims[k] == 1:
+            continue
+        stride = strides[k] // itemsize
+        if m > 0 and block.strides[m - 1] == stride * dims[k]:
+            block.dims[m - 1] *= dims[k]
+            block.strides[m - 1] = stride
+        else:
+            block.dims[m] = dims[k]
+            block.strides[m] = stride
+            m += 1
+    block.n = block.dims[m - 1] if m > 0 else 1
+    block.step = block.strides[m - 1] if m > 0 else 0
+    block.rows = block.dims[m - 2] if m > 1 else 1
+    block.row_step = block.strides[m - 2] if m > 1 else 0
+    block.outer = m - 2 if m > 2 else 0
+    for k in range(block.outer):
+        block.count *= block.dims[k]
+
+
+cdef inline Py_ssize_t next_outer(const Block *block, Py_ssize_t *index) noexcept nogil:
+    """How far the base moves to the next block of rows, in elements."""
+    cdef int k = block.outer - 1
+    cdef Py_ssize_t move = 0
+    while k >= 0:
+        index[k] += 1
+        move += block.strides[k]
+        if index[k] < block.dims[k]:
+            return move
+        index[k] = 0
+        move -= block.dims[k] * block.strides[k]
+        k -= 1
+    return move
+
+
 # -- loads: strided memory to a dense register -----------------------------------------------
 
 cdef inline void load_row(rp y, const memory_t *x, Py_ssize_t n, Py_ssize_t stride) noexcept nogil:
@@ -101,33 +160,58 @@ cdef inline void load_row(rp y, const memory_t *x, Py_ssize_t n, Py_ssize_t stri
     elif stride == 2:
         for i in range(n):
             y[i] = <double>x[2 * i]
+    elif stride == -1:
+        for i in range(n):
+            y[i] = <double>x[-i]
     else:
         for i in range(n):
             y[i] = <double>x[i * stride]
 
 
-cdef void load_block(double *y, const char *base, int ndim, const Py_ssize_t *dims,
-                     const Py_ssize_t *strides, const memory_t *tag) noexcept nogil:
-    cdef Py_ssize_t i, j, n = dims[ndim - 1], step = strides[ndim - 1] // <Py_ssize_t>sizeof(memory_t)
-    cdef Py_ssize_t inner
-    cdef const memory_t *x
-    if ndim == 1:
-        load_row(y, <const memory_t *>base, n, step)
-    elif ndim == 2:
-        if n <= 4:
-            for i in range(dims[0]):            # a call for each short row would cost more than the row
-                x = <const memory_t *>(base + i * strides[0])
-                for j in range(n):
-                    y[i * n + j] = <double>x[j * step]
-        else:
-            for i in range(dims[0]):
-                load_row(y + i * n, <const memory_t *>(base + i * strides[0]), n, step)
+cdef inline void load_narrow(rp y, const memory_t *x, Py_ssize_t rows, Py_ssize_t row_step,
+                             Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    """Short rows; inlined with n a constant where it is 2, 3 or 4."""
+    cdef Py_ssize_t i, j
+    for i in range(rows):
+        for j in range(n):
+            y[i * n + j] = <double>x[i * row_step + j * step]
+
+
+cdef inline void load_rows(rp y, const memory_t *x, Py_ssize_t rows, Py_ssize_t row_step,
+                           Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    cdef Py_ssize_t i, j
+    if n == 2:
+        load_narrow(y, x, rows, row_step, 2, step)
+    elif n == 3:
+        load_narrow(y, x, rows, row_step, 3, step)
+    elif n == 4:
+        load_narrow(y, x, rows, row_step, 4, step)
+    elif rows > n and step != 1 and (n <= FEW or row_step == 1):
+        for j in range(n):                      # down the columns: long loops, or memory in order
+            for i in range(rows):
+                y[i * n + j] = <double>x[i * row_step + j * step]
     else:
-        inner = 1
-        for j in range(1, ndim):
-            inner *= dims[j]
-        for i in range(dims[0]):
-            load_block(y + i * inner, base + i * strides[0], ndim - 1, dims + 1, strides + 1, tag)
+        for i in range(rows):
+            load_row(y + i * n, x + i * row_step, n, step)
+
+
+cdef inline void load_block(double *y, const char *base, int ndim, const Py_ssize_t *dims,
+                            const Py_ssize_t *strides, const memory_t *tag) noexcept nogil:
+    cdef Block block
+    cdef Py_ssize_t[MAX_DIMS] index
+    cdef const memory_t *x = <const memory_t *>base
+    cdef Py_ssize_t k
+    make_block(&block, ndim, dims, strides, <Py_ssize_t>sizeof(memory_t))
+    for k in range(block.outer):
+        index[k] = 0
+    for k in range(block.count):
+        if block.rows == 1:
+            load_row(y, x, block.n, block.step)
+        else:
+            load_rows(y, x, block.rows, block.row_step, block.n, block.step)
+        y += block.rows * block.n
+        if block.outer:
+            x += next_outer(&block, index)
 
 
 cdef void load_f64(double *y, const char *base, int ndim, const Py_ssize_t *dims, const Py_ssize_t *strides) noexcept nogil:
@@ -162,6 +246,36 @@ cdef inline double sum_row(const_rp x, Py_ssize_t n) noexcept nogil:
     return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))
 
 
+cdef inline double folded(double a, double b, int mode) noexcept nogil:
+    if mode == MAX:
+        return ad_maximum(a, b)
+    if mode == MIN:
+        return ad_minimum(a, b)
+    return a * b
+
+
+cdef inline double fold_dense(const_rp x, Py_ssize_t n, int mode) noexcept nogil:
+    """Maximum, minimum or product of a row, n > 0, in eight lanes; inlined with mode a constant."""
+    cdef double[8] lane
+    cdef Py_ssize_t i, j
+    cdef double value = x[0]
+    if n < 16:
+        for i in range(1, n):
+            value = folded(value, x[i], mode)
+        return value
+    for j in range(8):
+        lane[j] = x[j]
+    for i in range(8, n & ~<Py_ssize_t>7, 8):
+        for j in range(8):
+            lane[j] = folded(lane[j], x[i + j], mode)
+    for i in range(n & ~<Py_ssize_t>7, n):
+        lane[i & 7] = folded(lane[i & 7], x[i], mode)
+    value = lane[0]
+    for j in range(1, 8):
+        value = folded(value, lane[j], mode)
+    return value
+
+
 cdef inline void set_row(memory_t *y, const_rp x, Py_ssize_t n, Py_ssize_t stride) noexcept nogil:
     cdef Py_ssize_t i
     if memory_t is uint8_t:
@@ -189,58 +303,93 @@ cdef inline void add_row(memory_t *y, const_rp x, Py_ssize_t n, Py_ssize_t strid
 
 cdef inline void fold_row(memory_t *y, const_rp x, Py_ssize_t n, Py_ssize_t stride, int mode) noexcept nogil:
     cdef Py_ssize_t i
-    cdef double value
-    if mode == MAX:
-        if stride == 0:
-            value = <double>y[0]
-            for i in range(n):
-                value = ad_maximum(x[i], value)
-            y[0] = <memory_t>value
-        else:
-            for i in range(n):
-                y[i * stride] = <memory_t>ad_maximum(x[i], <double>y[i * stride])
-    elif mode == MIN:
-        if stride == 0:
-            value = <double>y[0]
-            for i in range(n):
-                value = ad_minimum(x[i], value)
-            y[0] = <memory_t>value
-        else:
-            for i in range(n):
-                y[i * stride] = <memory_t>ad_minimum(x[i], <double>y[i * stride])
+    if stride == 0:
+        y[0] = <memory_t>folded(fold_dense(x, n, mode), <double>y[0], mode)
     else:
         for i in range(n):
-            y[i * stride] = <memory_t>(<double>y[i * stride] * x[i])
+            y[i * stride] = <memory_t>folded(x[i], <double>y[i * stride], mode)
 
 
-cdef void store_block(char *base, const double *x, int ndim, const Py_ssize_t *dims, const Py_ssize_t *strides,
-                      int mode, memory_t *tag) noexcept nogil:
-    cdef Py_ssize_t i, j, inner, n = dims[ndim - 1], step = strides[ndim - 1] // <Py_ssize_t>sizeof(memory_t)
-    cdef memory_t *y
-    if ndim == 1:
-        if mode == SET:
-            set_row(<memory_t *>base, x, n, step)
-        elif mode == ADD:
-            add_row(<memory_t *>base, x, n, step)
+cdef inline void store_row(memory_t *y, const_rp x, Py_ssize_t n, Py_ssize_t stride, int mode) noexcept nogil:
+    if mode == SET:
+        set_row(y, x, n, stride)
+    elif mode == ADD:
+        add_row(y, x, n, stride)
+    else:
+        fold_row(y, x, n, stride, mode)
+
+
+cdef inline void store_narrow(memory_t *y, const_rp x, Py_ssize_t rows, Py_ssize_t row_step,
+                              Py_ssize_t n, Py_ssize_t step, int mode) noexcept nogil:
+    """Short rows, set or added; inlined with n a constant where it is 2, 3 or 4."""
+    cdef Py_ssize_t i, j
+    for i in range(rows):
+        for j in range(n):
+            if memory_t is uint8_t:
+                y[i * row_step + j * step] = x[i * n + j] != 0.0
+            elif mode == SET:
+                y[i * row_step + j * step] = <memory_t>x[i * n + j]
+            else:
+                y[i * row_step + j * step] += <memory_t>x[i * n + j]
+
+
+cdef inline void add_columns(memory_t *y, const_rp x, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    """y[j] += the sum of column j, n <= FEW: eight rows at a time as one dense vector of lanes."""
+    cdef double[64] lane
+    cdef Py_ssize_t i, j, k, width = 8 * n
+    for k in range(width):
+        lane[k] = 0.0
+    for i in range(0, rows & ~<Py_ssize_t>7, 8):
+        for k in range(width):
+            lane[k] += x[i * n + k]
+    i = rows & ~<Py_ssize_t>7
+    for k in range((rows - i) * n):
+        lane[k] += x[i * n + k]
+    for j in range(n):
+        y[j * step] += <memory_t>(((lane[j] + lane[j + 4 * n]) + (lane[j + 2 * n] + lane[j + 6 * n]))
+                                  + ((lane[j + n] + lane[j + 5 * n]) + (lane[j + 3 * n] + lane[j + 7 * n])))
+
+
+cdef inline void store_rows(memory_t *y, const_rp x, Py_ssize_t rows, Py_ssize_t row_step,
+                            Py_ssize_t n, Py_ssize_t step, int mode) noexcept nogil:
+    cdef Py_ssize_t i
+    if mode == ADD and row_step == 0 and n <= FEW and rows >= 8:
+        if n == 2:
+            add_columns(y, x, rows, 2, step)
+        elif n == 3:
+            add_columns(y, x, rows, 3, step)
+        elif n == 4:
+            add_columns(y, x, rows, 4, step)
         else:
-            fold_row(<memory_t *>base, x, n, step, mode)
-        return
-    if ndim == 2 and n <= 4 and mode <= ADD:
-        for i in range(dims[0]):
-            y = <memory_t *>(base + i * strides[0])
-            for j in range(n):
-                if memory_t is uint8_t:
-                    y[j * step] = x[i * n + j] != 0.0
-                elif mode == SET:
-                    y[j * step] = <memory_t>x[i * n + j]
-                else:
-                    y[j * step] += <memory_t>x[i * n + j]
-        return
-    inner = 1
-    for j in range(1, ndim):
-        inner *= dims[j]
-    for i in range(dims[0]):
-        store_block(base + i * strides[0], x + i * inner, ndim - 1, dims + 1, strides + 1, mode, tag)
+            add_columns(y, x, rows, n, step)
+    elif mode <= ADD and n == 2:
+        store_narrow(y, x, rows, row_step, 2, step, mode)
+    elif mode <= ADD and n == 3:
+        store_narrow(y, x, rows, row_step, 3, step, mode)
+    elif mode <= ADD and n == 4:
+        store_narrow(y, x, rows, row_step, 4, step, mode)
+    else:
+        for i in range(rows):
+            store_row(y + i * row_step, x + i * n, n, step, mode)
+
+
+cdef inline void store_block(char *base, const double *x, int ndim, const Py_ssize_t *dims, const Py_ssize_t *strides,
+                             int mode, memory_t *tag) noexcept nogil:
+    cdef Block block
+    cdef Py_ssize_t[MAX_DIMS] index
+    cdef memory_t *y = <memory_t *>base
+    cdef Py_ssize_t k
+    make_block(&block, ndim, dims, strides, <Py_ssize_t>sizeof(memory_t))
+    for k in range(block.outer):
+        index[k] = 0
+    for k in range(block.count):
+        if block.rows == 1:
+            store_row(y, x, block.n, block.step, mode)
+        else:
+            store_rows(y, x, block.rows, block.row_step, block.n, block.step, mode)
+        x += block.rows * block.n
+        if block.outer:
+            y += next_outer(&block, index)
 
 
 cdef void set_f64(char *b, const double *x, int ndim, const Py_ssize_t *d, const Py_ssize_t *s) noexcept nogil:

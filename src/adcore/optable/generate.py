@@ -9,7 +9,7 @@ from __future__ import annotations
 import pathlib
 import sys
 
-from . import N_ELEMENTWISE, NAMES, ROWS
+from . import N_ELEMENTWISE, NAMES, ROWS, language
 from .language import in_c
 
 MAIN = """
@@ -30,13 +30,43 @@ cdef void ew_{name}(rp y, const_rp x1, const_rp x2, const_rp x3, Py_ssize_t n) n
         main_{name}(out, b1, b2, b3, 8)
         memcpy(y + whole, out, n * 8)
 
+"""
 
+RUN = """
 cdef void run_{name}(double *s, Py_ssize_t y, const int32_t *x1, const int32_t *x2, const int32_t *x3,
                      Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(n):
-        s[y + k] = c_{name}({gathered})
+        s[y + k] = {call}
 """
+
+# an op that costs more than its gathers: gather a block, compute it as vectors
+RUN_COSTLY = """
+cdef void run_{name}(double *s, Py_ssize_t y, const int32_t *x1, const int32_t *x2, const int32_t *x3,
+                     Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t k, m, start = 0
+    cdef double[64] b1
+    cdef double[64] b2
+    cdef double[64] b3
+    cdef double[64] out
+    while n - start > 2:
+        m = n - start if n - start < 64 else 64
+        for k in range(m):
+{gather}
+        ew_{name}(out, b1, b2, b3, m)
+        memcpy(s + y + start, out, m * 8)
+        start += m
+    for k in range(start, n):
+        s[y + k] = {call}
+"""
+
+CHEAP = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "where", "maximum", "minimum", "fmax", "fmin", "copysign",
+         "floor", "ceil", "trunc", "rint", *language.COMPARISONS.values()}
+
+
+def costly(e):
+    """Does an expression call a function of the vector math?"""
+    return isinstance(e, tuple) and (e[0] not in CHEAP or any(costly(x) for x in e[1:]))
 
 
 def kernel(row):
@@ -53,11 +83,11 @@ def kernel(row):
                 f"        return\n{loop}")
     tail = "\n".join(f"        tail_in(b{k + 1}, x{k + 1} + whole, n)" for k in range(n))
     gathered = ", ".join(f"s[{a}[k]]" for a in args)
-    text = MAIN.format(name=name, body=loop, tail_in=tail, gathered=gathered)
-    if row.narrow:
-        safe = f"ad_safe_{name}({gathered})"
-        text = text.replace(f"s[y + k] = c_{name}({gathered})", f"s[y + k] = {safe}")
-    return text
+    function = f"ad_safe_{name}" if row.narrow else f"c_{name}"
+    gather = "\n".join(f"            b{k + 1}[k] = s[x{k + 1}[start + k]]" for k in range(n))
+    run = RUN_COSTLY if costly(row.value) else RUN
+    return (MAIN.format(name=name, body=loop, tail_in=tail)
+            + run.format(name=name, call=f"{function}({gathered})", gather=gather))
 
 
 def main(directory):
@@ -88,7 +118,10 @@ def main(directory):
     write(where / "ad_values.h", '#include "ad_math.h"\n' + "\n".join(scalar) + "\n")
     pxi = ["# generated from the op table", 'cdef extern from "ad_values.h":']
     for row in elementwise:
-        pxi.append(f"    double c_{row.name}({', '.join(['double'] * len(row.args))}) noexcept nogil")
+        params = ", ".join(["double"] * len(row.args))
+        pxi.append(f"    double c_{row.name}({params}) noexcept nogil")
+        if row.narrow:
+            pxi.append(f"    double ad_safe_{row.name}({params}) noexcept nogil")
         if row.narrow:
             pxi += [f"    double {prefix}_{row.name}(double) noexcept nogil" for prefix in ("libm", "ad_safe")]
     pxi += [kernel(row) for row in elementwise]

@@ -1,0 +1,1 @@
+"""Benchmarks: problems in plain NumPy, and adcore against its peers on them."""

@@ -122,8 +122,6 @@ def main(directory):
         pxi.append(f"    double c_{row.name}({params}) noexcept nogil")
         if row.narrow:
             pxi.append(f"    double ad_safe_{row.name}({params}) noexcept nogil")
-        if row.narrow:
-            pxi += [f"    double {prefix}_{row.name}(double) noexcept nogil" for prefix in ("libm", "ad_safe")]
     pxi += [kernel(row) for row in elementwise]
     pxi += ["", "cdef void fill_elementwise(ad_kernel_table *table) noexcept:"]
     for number, row in enumerate(elementwise):

@@ -19,21 +19,31 @@ def lower_triangle(d):
 
 
 def fun(alphas, means, icf, x, gamma, m):
+    """ADBench's objective: log likelihood plus the Wishart term, in ADBench's sign."""
+    return log_likelihood(alphas, means, icf, x) + wishart(icf, means.shape[1], gamma, m)
+
+
+def loss(alphas, means, icf, x, gamma, m):
+    """What a fit minimises, per point: the Wishart term as a penalty (with ADBench's sign the maximum is infinite)."""
+    return (wishart(icf, means.shape[1], gamma, m) - log_likelihood(alphas, means, icf, x)) / x.shape[0]
+
+
+def log_likelihood(alphas, means, icf, x):
     k, d = means.shape
     n = x.shape[0]
-    logs = icf[:, :d]
-    lower = icf[:, d:]
     rows, columns = lower_triangle(d)
     Q = np.zeros((k, d, d))
-    Q[:, rows, columns] = lower
-    Q[:, np.arange(d), np.arange(d)] = np.exp(logs)
-    q = np.sum(logs, axis=1)
+    Q[:, rows, columns] = icf[:, d:]
+    Q[:, np.arange(d), np.arange(d)] = np.exp(icf[:, :d])
+    q = np.sum(icf[:, :d], axis=1)
     y = x @ np.transpose(Q, (0, 2, 1)) - (Q @ means[:, :, None])[:, :, 0][:, None, :]  # [k, n, d]
     inside = alphas[:, None] + q[:, None] - 0.5 * np.sum(y * y, axis=2)
-    likelihood = np.sum(logsumexp(inside, axis=0)) - n * logsumexp(alphas)
-    diagonal = np.exp(logs)
-    wishart = np.sum(0.5 * gamma**2 * (np.sum(diagonal**2, axis=1) + np.sum(lower**2, axis=1)) - m * q)
-    return -0.5 * n * d * math.log(2 * math.pi) + likelihood + wishart - k * constant(d, gamma, m)
+    return -0.5 * n * d * math.log(2 * math.pi) + np.sum(logsumexp(inside, axis=0)) - n * logsumexp(alphas)
+
+
+def wishart(icf, d, gamma, m):
+    squares = np.sum(np.exp(icf[:, :d]) ** 2) + np.sum(icf[:, d:] ** 2)
+    return 0.5 * gamma**2 * squares - m * np.sum(icf[:, :d]) - icf.shape[0] * constant(d, gamma, m)
 
 
 def constant(d, gamma, m):

@@ -443,7 +443,7 @@ cdef void set_i64(char *b, const double *x, int ndim, const Py_ssize_t *d, const
 # -- indices that are data ------------------------------------------------------------------------
 
 cdef inline bint bad_index(int64_t index, Py_ssize_t inner, Py_ssize_t size) noexcept nogil:
-    return AD_CHECKED and (index < 0 or index + inner > size)
+    return AD_CHECKED and (index < 0 or index > size - inner)    # not index + inner: it may overflow
 
 
 cdef int gather(rp y, const_rp base, const int64_t *index, Py_ssize_t m, Py_ssize_t inner,
@@ -451,6 +451,8 @@ cdef int gather(rp y, const_rp base, const int64_t *index, Py_ssize_t m, Py_ssiz
     cdef Py_ssize_t k, j
     cdef int64_t at
     cdef int bad = 0
+    if AD_CHECKED and size < inner:
+        return m > 0
     if inner == 1:
         for k in range(m):
             at = index[k]

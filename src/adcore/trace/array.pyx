@@ -10,7 +10,9 @@ Invariant: ``trace.active[v]`` is 1 exactly when value v depends, through someth
 on an input that is being differentiated; such a value never turns into a plain number silently.
 """
 
+cimport cython
 cimport numpy as cnp
+from cpython.ref cimport PyObject
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE
 from libc.stdint cimport int32_t, int64_t, uint8_t
@@ -19,7 +21,6 @@ from libc.string cimport memcpy
 import math
 import operator
 import sys
-import weakref
 
 import numpy as np
 
@@ -58,6 +59,12 @@ def where_text():
     return f"{place[0]}:{place[1]}: " if place else ""
 
 
+cdef struct Link:                       # a live buffer in its trace's ring
+    Link *before
+    Link *after
+    PyObject *buffer
+
+
 cdef class Trace:
     """One recording: the tape, what it binds, and which of its values are active."""
 
@@ -68,7 +75,7 @@ cdef class Trace:
     cdef Py_ssize_t active_capacity
     cdef dict literals, const_of
     cdef readonly dict kept             # value -> ndarray it was found to be
-    cdef object buffers                 # live buffers, so that forcing keeps their values
+    cdef Link ring                      # live buffers, so that forcing keeps their values
     cdef object __weakref__
 
     def __cinit__(self):
@@ -79,7 +86,8 @@ cdef class Trace:
         self.literals = {}
         self.const_of = {}
         self.kept = {}
-        self.buffers = weakref.WeakSet()
+        self.ring.before = &self.ring
+        self.ring.after = &self.ring
 
     def __dealloc__(self):
         PyMem_RawFree(self.active)
@@ -205,12 +213,15 @@ cdef class Trace:
     cdef object force(self, int32_t value):
         """The array that a value is, by running what was recorded; kept for later."""
         cdef Buffer buffer
+        cdef Link *link = self.ring.after
         found = self.kept.get(value)
         if found is not None:
             return found
         self.check()
         targets = [value]
-        for buffer in list(self.buffers):
+        while link != &self.ring:
+            buffer = <Buffer>link.buffer
+            link = link.after
             if buffer.value not in self.kept and buffer.value not in targets and buffer.value < self.tape.length:
                 targets.append(buffer.value)
         program, inputs = self.slice(targets)
@@ -273,6 +284,7 @@ cdef object plain_array(array):
 
 # -- buffers and arrays -------------------------------------------------------------------
 
+@cython.no_gc_clear
 cdef class Buffer:
     """Memory of the traced program: its current version, and writes of single elements still pending."""
 
@@ -280,7 +292,12 @@ cdef class Buffer:
     cdef int32_t value
     cdef int32_t version
     cdef dict pending                   # element -> TracedScalar, newer than ``value``
-    cdef object __weakref__
+    cdef Link link
+
+    def __dealloc__(self):
+        if self.link.before != NULL:
+            self.link.before.after = self.link.after
+            self.link.after.before = self.link.before
 
     cdef int flush(self) except -1:
         """Write the pending elements as one instruction."""
@@ -764,7 +781,11 @@ cdef TracedArray wrap(Trace trace, int32_t value, tuple shape):
     cdef Buffer buffer = Buffer.__new__(Buffer)
     buffer.trace = trace
     buffer.value = value
-    trace.buffers.add(buffer)
+    buffer.link.buffer = <PyObject *>buffer
+    buffer.link.before = &trace.ring
+    buffer.link.after = trace.ring.after
+    trace.ring.after.before = &buffer.link
+    trace.ring.after = &buffer.link
     array.trace = trace
     array.buffer = buffer
     array.shape = shape

@@ -54,9 +54,16 @@ CASES = {
     "expit": (1.0, lambda x: 1 / (1 + mp.exp(-x)), [uniform(-700, 700), uniform(-5, 5)]),
     "cbrt": (0.7, lambda x: mp.sign(x) * mp.cbrt(abs(x)), [uniform(-8, 8), spread(U, N, -320, 308)]),
     "sinc": (1.6, sinc, [uniform(-5, 5), uniform(-1e4, 1e4), spread(U, N, -18, 0)]),
-    "power": (1.0, mp.power, [
-        (uniform(0, 10), uniform(-10, 10)), (uniform(0.999, 1.001), uniform(-6e5, 6e5)),
-        (10 ** uniform(-300, 300), uniform(-1, 1)), (U.integers(-9, 10, N) * 1.0, U.integers(0, 12, N) * 1.0)]),
+    "power": (
+        1.0,
+        mp.power,
+        [
+            (uniform(0, 10), uniform(-10, 10)),
+            (uniform(0.999, 1.001), uniform(-6e5, 6e5)),
+            (10 ** uniform(-300, 300), uniform(-1, 1)),
+            (U.integers(-9, 10, N) * 1.0, U.integers(0, 12, N) * 1.0),
+        ],
+    ),
     "arctan2": (1.3, mp.atan2, [(uniform(-5, 5), uniform(-5, 5)), (spread(U, N, -150, 150), spread(U, N, -150, 150))]),
     "hypot": (1.2, mp.hypot, [(uniform(-5, 5), uniform(-5, 5)), (spread(U, N, -300, 300), spread(U, N, -300, 300))]),
     "logaddexp": (1.0, logaddexp, [(uniform(0, 50), uniform(0, 50))]),
@@ -106,10 +113,21 @@ def test_special_values_are_what_numpy_gives(op):
     np.testing.assert_array_equal(np.signbit(found)[exact], np.signbit(want)[exact])
 
 
-@pytest.mark.parametrize("x1, x2, y", [
-    (0.0, 0.0, 1.0), (-8.0, 3.0, -512.0), (-8.0, 1 / 3, np.nan), (-0.0, -3.0, -np.inf), (-np.inf, 0.5, np.inf),
-    (1.0, np.nan, 1.0), (np.nan, 0.0, 1.0), (-1.0, np.inf, 1.0), (0.5, -np.inf, np.inf), (-2.0, 1e300, np.inf),
-])
+@pytest.mark.parametrize(
+    "x1, x2, y",
+    [
+        (0.0, 0.0, 1.0),
+        (-8.0, 3.0, -512.0),
+        (-8.0, 1 / 3, np.nan),
+        (-0.0, -3.0, -np.inf),
+        (-np.inf, 0.5, np.inf),
+        (1.0, np.nan, 1.0),
+        (np.nan, 0.0, 1.0),
+        (-1.0, np.inf, 1.0),
+        (0.5, -np.inf, np.inf),
+        (-2.0, 1e300, np.inf),
+    ],
+)
 def test_power_follows_ieee(x1, x2, y):
     np.testing.assert_array_equal(value("power", [x1], [x2]), [y])
 

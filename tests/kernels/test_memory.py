@@ -11,7 +11,22 @@ from tests.kernels.variants import TABLES
 EVERY_BUILD = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 DTYPES = (np.float64, np.float32, np.bool_, np.int64)
 UFUNCS = {"add": np.add, "max": np.maximum, "min": np.minimum, "mul": np.multiply}
-SHAPES = ((), (1,), (7,), (40,), (0, 3), (5, 2), (9, 3), (3, 4), (20, 8), (2, 3, 4), (4, 1, 5), (6, 5, 2), (3, 2, 4, 3), (2, 2, 2, 2, 3))
+SHAPES = (
+    (),
+    (1,),
+    (7,),
+    (40,),
+    (0, 3),
+    (5, 2),
+    (9, 3),
+    (3, 4),
+    (20, 8),
+    (2, 3, 4),
+    (4, 1, 5),
+    (6, 5, 2),
+    (3, 2, 4, 3),
+    (2, 2, 2, 2, 3),
+)
 
 
 def memory(rng, dtype):
@@ -93,7 +108,14 @@ def test_a_nan_wins_a_maximum(table, mode):
 
 def test_sums_of_all_builds_have_the_same_bits():
     rng = np.random.default_rng(4)
-    for shape, strides in (((513,), (0,)), ((30, 17), (8, 0)), ((100, 3), (0, 8)), ((99, 8), (0, 8)), ((40, 21), (0, 8)), ((7, 4), (0, 0))):
+    for shape, strides in (
+        ((513,), (0,)),
+        ((30, 17), (8, 0)),
+        ((100, 3), (0, 8)),
+        ((99, 8), (0, 8)),
+        ((40, 21), (0, 8)),
+        ((7, 4), (0, 0)),
+    ):
         x = rng.normal(size=shape)
         results = []
         for table in TABLES.values():

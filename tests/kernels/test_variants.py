@@ -20,8 +20,7 @@ def arguments(row, n=600):
 
 def same_bits(a, b):
     """Equal to the bit; which NaN it is does not matter."""
-    return np.array_equal(a, b, equal_nan=True) and np.array_equal(
-        np.signbit(a)[~np.isnan(a)], np.signbit(b)[~np.isnan(b)])
+    return np.array_equal(a, b, equal_nan=True) and np.array_equal(np.signbit(a)[~np.isnan(a)], np.signbit(b)[~np.isnan(b)])
 
 
 @EVERY_ROW
@@ -58,5 +57,7 @@ def test_each_table_says_what_it_is():
     for name, table in TABLES.items():
         safety, aliasing, level = name.split("_")
         assert probe.info(table) == {
-            "checked": safety == "checked", "noalias": aliasing == "noalias",
-            "isa": ("baseline", "v3", "v4").index(level)}
+            "checked": safety == "checked",
+            "noalias": aliasing == "noalias",
+            "isa": ("baseline", "v3", "v4").index(level),
+        }

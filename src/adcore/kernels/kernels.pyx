@@ -7,7 +7,7 @@ a tree, so every build gives the same bits.
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset  # no-cython-lint: the generated part uses memcpy
 
 cdef extern from *:
     """
@@ -204,7 +204,7 @@ cdef inline void load_block(double *y, const char *base, int ndim, const Py_ssiz
     make_block(&block, ndim, dims, strides, <Py_ssize_t>sizeof(memory_t))
     for k in range(block.outer):
         index[k] = 0
-    for k in range(block.count):
+    for k in range(block.count):  # no-cython-lint
         if block.rows == 1:
             load_row(y, x, block.n, block.step)
         else:
@@ -382,7 +382,7 @@ cdef inline void store_block(char *base, const double *x, int ndim, const Py_ssi
     make_block(&block, ndim, dims, strides, <Py_ssize_t>sizeof(memory_t))
     for k in range(block.outer):
         index[k] = 0
-    for k in range(block.count):
+    for k in range(block.count):  # no-cython-lint
         if block.rows == 1:
             store_row(y, x, block.n, block.step, mode)
         else:
@@ -565,7 +565,7 @@ cdef object fill_table():
     the_table.store[2][SET] = set_bool
     the_table.store[3][SET] = set_i64
     the_table.gather = <int (*)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil>gather
-    the_table.scatter_add = <int (*)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil>scatter_add
+    the_table.scatter_add = <int (*)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil>scatter_add  # no-cython-lint
     the_table.put = <int (*)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil>put
     the_table.cumsum = <void (*)(double *, const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept nogil>cumsum
     the_table.run_load = <void (*)(double *, Py_ssize_t, const double *, const int64_t *, Py_ssize_t) noexcept nogil>run_load

@@ -191,9 +191,9 @@ def seconds(table, Py_ssize_t opcode, Py_ssize_t repeats, *arguments):
         raise ValueError("arguments of different lengths, or empty")
     x1, x2, x3 = arrays
     y = np.empty(arrays[0].size)
-    for trial in range(10):
+    for trial in range(10):  # no-cython-lint
         start = now()
-        for k in range(repeats):
+        for k in range(repeats):  # no-cython-lint
             t.elementwise[opcode](&y[0], &x1[0], &x2[0], &x3[0], y.shape[0])
         best = min(best, now() - start)
     return best
@@ -206,9 +206,9 @@ def seconds_load(table, array, Py_ssize_t repeats):
     cdef double[::1] y = np.empty(max(array.size, 1))
     cdef Py_ssize_t k, trial
     cdef double start, best = 1e9
-    for trial in range(10):
+    for trial in range(10):  # no-cython-lint
         start = now()
-        for k in range(repeats):
+        for k in range(repeats):  # no-cython-lint
             t.load[dtype](&y[0], <const char *>cnp.PyArray_DATA(array), array.ndim,
                           <const Py_ssize_t *>cnp.PyArray_DIMS(array), <const Py_ssize_t *>cnp.PyArray_STRIDES(array))
         best = min(best, now() - start)
@@ -224,9 +224,9 @@ def seconds_store(table, array, str mode, Py_ssize_t repeats):
     cdef double start, best = 1e9
     if not array.flags.writeable or t.store[dtype][how] == NULL:
         raise ValueError("give a writeable array, and a mode its dtype has")
-    for trial in range(10):
+    for trial in range(10):  # no-cython-lint
         start = now()
-        for k in range(repeats):
+        for k in range(repeats):  # no-cython-lint
             t.store[dtype][how](<char *>cnp.PyArray_DATA(array), &x[0], array.ndim,
                                 <const Py_ssize_t *>cnp.PyArray_DIMS(array),
                                 <const Py_ssize_t *>cnp.PyArray_STRIDES(array))

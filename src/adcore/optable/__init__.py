@@ -17,4 +17,4 @@ def templates():
     return [[as_template(p) for p in row.partials] for row in ROWS[:N_ELEMENTWISE]]
 
 
-__all__ = ["NAMES", "N_ELEMENTWISE", "OPCODE", "ROW", "ROWS", "Row", "UFUNC_OP", "templates"]
+__all__ = ["NAMES", "N_ELEMENTWISE", "OPCODE", "ROW", "ROWS", "UFUNC_OP", "Row", "templates"]

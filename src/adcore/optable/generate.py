@@ -60,8 +60,26 @@ cdef void run_{name}(double *s, Py_ssize_t y, const int32_t *x1, const int32_t *
         s[y + k] = {call}
 """
 
-CHEAP = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "where", "maximum", "minimum", "fmax", "fmin", "copysign",
-         "floor", "ceil", "trunc", "rint", *language.COMPARISONS.values()}
+CHEAP = {
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "neg",
+    "abs",
+    "sqrt",
+    "where",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "copysign",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    *language.COMPARISONS.values(),
+}
 
 
 def costly(e):
@@ -79,15 +97,13 @@ def kernel(row):
         # the vector code is right for moderate arguments only: in a block that has others, each
         # element chooses, so a value never depends on its neighbours
         slow = f"ad_safe_{name}({', '.join(a + '[i]' for a in args)})"
-        loop = (f"    if not {row.narrow}(x1, n):\n        for i in range(n):\n            y[i] = {slow}\n"
-                f"        return\n{loop}")
+        loop = f"    if not {row.narrow}(x1, n):\n        for i in range(n):\n            y[i] = {slow}\n        return\n{loop}"
     tail = "\n".join(f"        tail_in(b{k + 1}, x{k + 1} + whole, n)" for k in range(n))
     gathered = ", ".join(f"s[{a}[k]]" for a in args)
     function = f"ad_safe_{name}" if row.narrow else f"c_{name}"
     gather = "\n".join(f"            b{k + 1}[k] = s[x{k + 1}[start + k]]" for k in range(n))
     run = RUN_COSTLY if costly(row.value) else RUN
-    return (MAIN.format(name=name, body=loop, tail_in=tail)
-            + run.format(name=name, call=f"{function}({gathered})", gather=gather))
+    return MAIN.format(name=name, body=loop, tail_in=tail) + run.format(name=name, call=f"{function}({gathered})", gather=gather)
 
 
 def main(directory):
@@ -108,8 +124,12 @@ def main(directory):
         params = ", ".join(f"double x{k + 1}" for k in range(len(row.args)))
         body = in_c(row.value)
         scalar.append(f"static inline double c_{row.name}({params}) {{ return {body}; }}")
-    scalar += ["", "/* one elementwise op on scalars, as the kernels compute it */",
-               "static inline double ad_evaluate(int op, double x1, double x2, double x3) {", "    switch (op) {"]
+    scalar += [
+        "",
+        "/* one elementwise op on scalars, as the kernels compute it */",
+        "static inline double ad_evaluate(int op, double x1, double x2, double x3) {",
+        "    switch (op) {",
+    ]
     for number, row in enumerate(elementwise):
         args = ", ".join(f"x{k + 1}" for k in range(len(row.args)))
         name = f"ad_safe_{row.name}" if row.narrow else f"c_{row.name}"

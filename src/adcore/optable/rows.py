@@ -10,6 +10,7 @@ wherever it exists; ``missing``: it exists, but nobody wrote it yet.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 
 from . import language
@@ -64,6 +65,17 @@ def structural(call, transpose="", **fields):
     ROWS.append(Row(name, args, kind="structural", transpose=transpose, **fields))
 
 
+def series(coefficients, x):
+    """Horner's form of a polynomial, lowest coefficient first."""
+    text = repr(coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        text = f"({c!r} + {x}*{text})"
+    return text
+
+
+SINC_SLOPE = series([(-1) ** n * math.pi ** (2 * n) * 2 * n / math.factorial(2 * n + 1) for n in range(1, 11)], "(x*x)")
+
+
 # -- arithmetic ----------------------------------------------------------------
 elementwise("identity(x)", "x", "1", ufunc="positive")
 undifferentiable("detach(x)", "x", doc="The value goes on, the derivative does not.")
@@ -78,15 +90,20 @@ elementwise("sqrt(x)", "sqrt(x)", "0.5/y", domain=(0.0, INF), ufunc="sqrt")
 elementwise("cbrt(x)", "cbrt(x)", "1/(3*y*y)", ufunc="cbrt", kinks=(0.0,))
 elementwise("reciprocal(x)", "1/x", "-y*y", ufunc="reciprocal")
 elementwise(
-    "power(x1, x2)", "power(x1, x2)",
+    "power(x1, x2)",
+    "power(x1, x2)",
     "where(x2 == 0, 0, x2 * power(x1, x2 - 1))",
     "where(x1 > 0, y * log(where(x1 > 0, x1, 1)), 0)",
-    domain=((0.0, INF), (-INF, INF)), ufunc="power",
+    domain=((0.0, INF), (-INF, INF)),
+    ufunc="power",
     doc="The exponent's partial is 0 where x1 <= 0: y does not vary smoothly with it there.",
 )
 elementwise("muladd(x1, x2, x3)", "x1*x2 + x3", "x2", "x1", "1", doc="Two roundings, never contracted.")
 elementwise(
-    "mulz(x1, x2)", "where(x1 == 0, 0, x1*x2)", "x2", "x1",
+    "mulz(x1, x2)",
+    "where(x1 == 0, 0, x1*x2)",
+    "x2",
+    "x1",
     doc="The adjoint multiply: a zero adjoint times an infinite partial is 0.",
 )
 undifferentiable("sign(x)", "where(x != x, x, (x > 0) - (x < 0))", kinks=(0.0,), ufunc="sign")
@@ -101,8 +118,7 @@ elementwise("log2(x)", "log2(x)", "1/(x*ln2)", domain=(0.0, INF), ufunc="log2")
 elementwise("log10(x)", "log10(x)", "1/(x*ln10)", domain=(0.0, INF), ufunc="log10")
 elementwise("log1p(x)", "log1p(x)", "1/(1 + x)", domain=(-1.0, INF), ufunc="log1p")
 elementwise("logaddexp(x1, x2)", "logaddexp(x1, x2)", "exp(x1 - y)", "exp(x2 - y)", commutative=True, ufunc="logaddexp")
-elementwise("logaddexp2(x1, x2)", "logaddexp2(x1, x2)", "exp2(x1 - y)", "exp2(x2 - y)", commutative=True,
-            ufunc="logaddexp2")
+elementwise("logaddexp2(x1, x2)", "logaddexp2(x1, x2)", "exp2(x1 - y)", "exp2(x2 - y)", commutative=True, ufunc="logaddexp2")
 
 # -- trigonometric and hyperbolic --------------------------------------------------
 elementwise("sin(x)", "sin(x)", "cos(x)", ufunc="sin", narrow="ad_moderate")
@@ -111,35 +127,90 @@ elementwise("tan(x)", "tan(x)", "1 + y*y", ufunc="tan", narrow="ad_moderate")
 elementwise("arcsin(x)", "arcsin(x)", "1/sqrt((1 - x)*(1 + x))", domain=(-1.0, 1.0), ufunc="arcsin")
 elementwise("arccos(x)", "arccos(x)", "-1/sqrt((1 - x)*(1 + x))", domain=(-1.0, 1.0), ufunc="arccos")
 elementwise("arctan(x)", "arctan(x)", "1/(1 + x*x)", ufunc="arctan")
-elementwise("arctan2(x1, x2)", "arctan2(x1, x2)",
-            "where(hypot(x1, x2) == 0, 0, x2/(x1*x1 + x2*x2))", "where(hypot(x1, x2) == 0, 0, -x1/(x1*x1 + x2*x2))",
-            ufunc="arctan2", kinks=((0.0, 0.0),))
+elementwise(
+    "arctan2(x1, x2)",
+    "arctan2(x1, x2)",
+    "where(hypot(x1, x2) == 0, 0, x2/hypot(x1, x2)/hypot(x1, x2))",
+    "where(hypot(x1, x2) == 0, 0, -x1/hypot(x1, x2)/hypot(x1, x2))",
+    ufunc="arctan2",
+    kinks=((0.0, 0.0),),
+)
 elementwise("sinh(x)", "sinh(x)", "cosh(x)", ufunc="sinh")
 elementwise("cosh(x)", "cosh(x)", "sinh(x)", ufunc="cosh")
 elementwise("tanh(x)", "tanh(x)", "1 - y*y", ufunc="tanh")
 elementwise("arcsinh(x)", "arcsinh(x)", "1/hypot(x, 1)", ufunc="arcsinh")
 elementwise("arccosh(x)", "arccosh(x)", "1/(sqrt(x - 1)*sqrt(x + 1))", domain=(1.0, INF), ufunc="arccosh")
 elementwise("arctanh(x)", "arctanh(x)", "1/((1 - x)*(1 + x))", domain=(-1.0, 1.0), ufunc="arctanh")
-elementwise("hypot(x1, x2)", "hypot(x1, x2)", "where(y == 0, 0, x1/y)", "where(y == 0, 0, x2/y)",
-            kinks=((0.0, 0.0),), commutative=True, ufunc="hypot",
-            doc="At the origin both partials are 0, a subgradient of the norm.")
+elementwise(
+    "hypot(x1, x2)",
+    "hypot(x1, x2)",
+    "where(y == 0, 0, x1/y)",
+    "where(y == 0, 0, x2/y)",
+    kinks=((0.0, 0.0),),
+    commutative=True,
+    ufunc="hypot",
+    doc="At the origin both partials are 0, a subgradient of the norm.",
+)
 elementwise("deg2rad(x)", "x*(pi/180)", "pi/180", ufunc="deg2rad")
 elementwise("rad2deg(x)", "x*(180/pi)", "180/pi", ufunc="rad2deg")
-elementwise("sinc(x)", "sinc(x)", "where(x == 0, 0, (cos(pi*x) - y)/x)")
+elementwise(
+    "sinc(x)",
+    "sinc(x)",
+    f"where(abs(x) < 0.3, x*{SINC_SLOPE}, (cos(pi*x) - y)/x)",
+    doc="Near 0 the derivative is its power series, since cos(pi x) - sinc(x) cancels.",
+)
 
 # -- choosing ------------------------------------------------------------------------
-elementwise("maximum(x1, x2)", "maximum(x1, x2)", "(x1 > x2) + 0.5*(x1 == x2)", "(x2 > x1) + 0.5*(x1 == x2)",
-            commutative=True, ufunc="maximum", kinks=("x1 == x2",), doc="A tie shares equally.")
-elementwise("minimum(x1, x2)", "minimum(x1, x2)", "(x1 < x2) + 0.5*(x1 == x2)", "(x2 < x1) + 0.5*(x1 == x2)",
-            commutative=True, ufunc="minimum", kinks=("x1 == x2",), doc="A tie shares equally.")
-elementwise("fmax(x1, x2)", "fmax(x1, x2)", "where(x1 == x2, 0.5, y == x1)", "where(x1 == x2, 0.5, y == x2)",
-            commutative=True, ufunc="fmax", kinks=("x1 == x2",), doc="A NaN loses; a tie shares equally.")
-elementwise("fmin(x1, x2)", "fmin(x1, x2)", "where(x1 == x2, 0.5, y == x1)", "where(x1 == x2, 0.5, y == x2)",
-            commutative=True, ufunc="fmin", kinks=("x1 == x2",), doc="A NaN loses; a tie shares equally.")
+elementwise(
+    "maximum(x1, x2)",
+    "maximum(x1, x2)",
+    "(x1 > x2) + 0.5*(x1 == x2)",
+    "(x2 > x1) + 0.5*(x1 == x2)",
+    commutative=True,
+    ufunc="maximum",
+    kinks=("x1 == x2",),
+    doc="A tie shares equally.",
+)
+elementwise(
+    "minimum(x1, x2)",
+    "minimum(x1, x2)",
+    "(x1 < x2) + 0.5*(x1 == x2)",
+    "(x2 < x1) + 0.5*(x1 == x2)",
+    commutative=True,
+    ufunc="minimum",
+    kinks=("x1 == x2",),
+    doc="A tie shares equally.",
+)
+elementwise(
+    "fmax(x1, x2)",
+    "fmax(x1, x2)",
+    "where(x1 == x2, 0.5, y == x1)",
+    "where(x1 == x2, 0.5, y == x2)",
+    commutative=True,
+    ufunc="fmax",
+    kinks=("x1 == x2",),
+    doc="A NaN loses; a tie shares equally.",
+)
+elementwise(
+    "fmin(x1, x2)",
+    "fmin(x1, x2)",
+    "where(x1 == x2, 0.5, y == x1)",
+    "where(x1 == x2, 0.5, y == x2)",
+    commutative=True,
+    ufunc="fmin",
+    kinks=("x1 == x2",),
+    doc="A NaN loses; a tie shares equally.",
+)
 elementwise("where(x1, x2, x3)", "where(x1 != 0, x2, x3)", "0", "x1 != 0", "x1 == 0")
-elementwise("clip(x1, x2, x3)", "minimum(maximum(x1, x2), x3)",
-            "(x1 >= x2) * (x1 <= x3)", "(x1 < x2) * (x2 <= x3)", "where(x2 > x3, 1, x1 > x3)",
-            kinks=("x1 == x2", "x1 == x3"), doc="Inside and on the bounds the gradient goes to x1.")
+elementwise(
+    "clip(x1, x2, x3)",
+    "minimum(maximum(x1, x2), x3)",
+    "(x1 >= x2) * (x1 <= x3)",
+    "(x1 < x2) * (x2 <= x3)",
+    "where(x2 > x3, 1, x1 > x3)",
+    kinks=("x1 == x2", "x1 == x3"),
+    doc="Inside and on the bounds the gradient goes to x1.",
+)
 
 # -- rounding and remainders ---------------------------------------------------------------
 undifferentiable("floor(x)", "floor(x)", ufunc="floor", kinks=("integers",))

@@ -32,7 +32,8 @@ test: $(VENV)/testing
 
 lint: $(VENV)/base
 	$(BIN)/python -m pip install --quiet ruff cython-lint
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/cython-lint src
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src
 
 types: $(VENV)/testing
 	$(BIN)/python -m pip install --quiet mypy

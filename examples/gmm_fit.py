@@ -1,6 +1,7 @@
 """Fit a Gaussian mixture to data by L-BFGS with adcore's gradients.
 
-The loss is the negative log likelihood of ADBench's mixture with its Wishart term as a penalty, per point. Without ``--data`` an instance is generated. Prints the objective
+The loss is the negative log likelihood of ADBench's mixture with its Wishart term as a penalty,
+per point. Without ``--data`` an instance is generated. Prints the objective
 before and after, checks the gradient against the complex step, times it against the plain NumPy function
 (and autograd, if that is installed), and writes a convergence plot.
 """
@@ -77,7 +78,7 @@ def autograd_time(args):
 
     def objective(alphas, means, icf):
         x, gamma, m = args[3:]
-        k, d = means.shape
+        _k, d = means.shape
         rows, columns = gmm.lower_triangle(d)
         place = np.zeros((d * (d - 1) // 2, d, d))
         place[np.arange(len(rows)), rows, columns] = 1.0
@@ -156,7 +157,7 @@ def main():
     print(f"\nobjective before {before:.6f}, after {found.fun:.6f}: {found.nfev} gradients in {seconds:.2f} s")
 
     here = unpack(found.x)
-    value, gradients = value_and_grad(*here, *args[3:])
+    _value, gradients = value_and_grad(*here, *args[3:])
     print(f"largest relative difference against the complex step: {largest_difference((*here, *args[3:]), gradients):.1e}")
     gradient_ms = best_time(lambda: value_and_grad(*here, *args[3:]))
     function_ms = best_time(lambda: gmm.loss(*here, *args[3:]))

@@ -134,8 +134,12 @@ def interpret(program, inputs, consts=(), scalars=(), outputs=None, dtype=None):
         elif op == "GATHER":
             y = args[0].ravel()[rows(args[1], math.prod(shape))]
         elif op in ("SCATTER_ADD", "PUT"):
-            y = combine(op, floats[0], rows(args[2], args[1].size), floats[1].reshape(args[2].size, -1)
-                        if args[2].size else np.zeros((0, 0)))
+            y = combine(
+                op,
+                floats[0],
+                rows(args[2], args[1].size),
+                floats[1].reshape(args[2].size, -1) if args[2].size else np.zeros((0, 0)),
+            )
         elif op in ("PACK", "PACK_ADD"):
             where = np.array(program.parameters(i, len(args) - 1), dtype=np.int64)
             y = combine(op, floats[0], where, np.array(floats[1:]).reshape(len(where)))

@@ -21,10 +21,23 @@ def main():
     build = ROOT / options.build_dir
     site = build / "site"
     subprocess.run(
-        ["cmake", "-S", str(ROOT), "-B", str(build / "cmake"), "-G", "Ninja", f"-DPython_EXECUTABLE={sys.executable}",
-         f"-DADCORE_KERNELS={options.kernels}", f"-DADCORE_DEBUG={'ON' if options.debug else 'OFF'}",
-         f"-DCMAKE_INSTALL_PREFIX={site}", "-Wno-dev"],
-        check=True, stdout=subprocess.DEVNULL)
+        [
+            "cmake",
+            "-S",
+            str(ROOT),
+            "-B",
+            str(build / "cmake"),
+            "-G",
+            "Ninja",
+            f"-DPython_EXECUTABLE={sys.executable}",
+            f"-DADCORE_KERNELS={options.kernels}",
+            f"-DADCORE_DEBUG={'ON' if options.debug else 'OFF'}",
+            f"-DCMAKE_INSTALL_PREFIX={site}",
+            "-Wno-dev",
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     subprocess.run(["cmake", "--build", str(build / "cmake")], check=True)
     subprocess.run(["cmake", "--install", str(build / "cmake")], check=True, stdout=subprocess.DEVNULL)
     for source in (ROOT / "python" / "adcore").rglob("*"):

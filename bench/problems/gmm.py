@@ -80,7 +80,14 @@ def reference(alphas, means, icf, x, gamma, m):
 def generate(n, d, k, seed=0):
     """An instance of the shape of ADBench's: random parameters and data."""
     rng = np.random.default_rng(seed)
-    return (rng.normal(size=k), rng.random((k, d)), rng.normal(size=(k, d * (d + 1) // 2)) * 0.3, rng.normal(size=(n, d)), 1.0, 0)
+    return (
+        rng.normal(size=k),
+        rng.random((k, d)),
+        rng.normal(size=(k, d * (d + 1) // 2)) * 0.3,
+        rng.normal(size=(n, d)),
+        1.0,
+        0,
+    )
 
 
 def read(path):

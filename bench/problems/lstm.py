@@ -79,7 +79,12 @@ def reference(main, extra, state, text):
 def generate(layers, chars, bits, seed=0):
     rng = np.random.default_rng(seed)
     text = (rng.random((chars, bits)) < 0.5).astype(float)
-    return (rng.normal(size=(2 * layers, 4 * bits)) * 0.3, rng.normal(size=(3, bits)) * 0.3, rng.normal(size=(2 * layers, bits)) * 0.3, text)
+    return (
+        rng.normal(size=(2 * layers, 4 * bits)) * 0.3,
+        rng.normal(size=(3, bits)) * 0.3,
+        rng.normal(size=(2 * layers, bits)) * 0.3,
+        text,
+    )
 
 
 def read(path):

@@ -12,11 +12,7 @@ from typing import Any
 
 def is_branch(tree: Any) -> bool:
     """Has the tree parts?"""
-    return (
-        tree is None
-        or isinstance(tree, (dict, list, tuple))
-        or (dataclasses.is_dataclass(tree) and not isinstance(tree, type))
-    )
+    return tree is None or isinstance(tree, (dict, list, tuple)) or (dataclasses.is_dataclass(tree) and not isinstance(tree, type))
 
 
 def parts(tree: Any) -> list[tuple[str, Any]]:

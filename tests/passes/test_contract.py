@@ -35,8 +35,12 @@ def test_arrays_and_single_precision_stay():
     p = Program()
     x = p.emit("INPUT", shape=(3,), param=0)
     y = p.emit("INPUT", param=1, dtype="f32")
-    p.set_results([p.emit("ADD", p.emit("MUL", x, x, shape=(3,)), x, shape=(3,)),
-                   p.emit("ADD", p.emit("MUL", y, y, dtype="f32"), y, dtype="f32")])
+    p.set_results(
+        [
+            p.emit("ADD", p.emit("MUL", x, x, shape=(3,)), x, shape=(3,)),
+            p.emit("ADD", p.emit("MUL", y, y, dtype="f32"), y, dtype="f32"),
+        ]
+    )
     assert "MULADD" not in names(contract(p))
 
 

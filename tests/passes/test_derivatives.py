@@ -42,7 +42,7 @@ def derivative_program(name, scalar_argument=None):
         args.append(p.emit("INPUT", shape=shape, param=k))
     if name == "WHERE":
         inputs[0] = np.round(inputs[0])
-    if name == "CLIP":                  # inside, below and above
+    if name == "CLIP":  # inside, below and above
         inputs[0] = np.array(0.3) if scalar_argument == 0 else np.linspace(-2.1, 2.2, 5)
         inputs[1], inputs[2] = np.full_like(inputs[1], -1), np.full_like(inputs[2], 1)
     y = p.emit(name, *args, shape=(5,), dtype="bool" if row.boolean else "f64")
@@ -76,7 +76,7 @@ def test_partials_of_every_op_agree_with_differences(name, scalar_argument):
             elif name in ANALYTIC:
                 expected = complex_step(p, inputs, [k], [direction])[0]
                 assert_allclose(gradient[position][element], expected, rtol=1e-12, atol=1e-13)
-            else:                       # truncation 1e-10, rounding 1e-16 / 1e-5
+            else:  # truncation 1e-10, rounding 1e-16 / 1e-5
                 expected = directional(p, inputs, [k], [direction], step=1e-5)[0]
                 assert_allclose(gradient[position][element], expected, rtol=1e-7, atol=1e-8)
 
@@ -180,7 +180,7 @@ def test_second_derivatives_of_structural_ops(name):
     wrt = list(range(len(floats)))
     first = optimise(reverse(p, wrt))
     # the program of sum(gradient ** 2)
-    adjoints = first.outputs[len(p.outputs):]
+    adjoints = first.outputs[len(p.outputs) :]
     total = first.emit("LITERAL", real=0.0)
     for g in adjoints:
         shape = first.instruction(g)["shape"]
@@ -202,7 +202,7 @@ def test_adjoints_and_tangents_of_random_programs_agree(seed, length):
     tangents = run(forward(p, wrt), inputs + directions)[n:]
     gradient = run(reverse(p, wrt), inputs)[n:]
     terms = np.concatenate([np.ravel(g * d) for g, d in zip(gradient, directions, strict=True)])
-    if np.all(np.abs(terms) < 1e100):   # an overflow in between leaves nothing to compare
+    if np.all(np.abs(terms) < 1e100):  # an overflow in between leaves nothing to compare
         assert_allclose(terms.sum(), tangents[0], rtol=1e-10, atol=1e-10 * (1 + np.abs(terms).sum()))
     again = run(optimise(reverse(optimise(p), wrt)), inputs)[n:]
     for a, b in zip(gradient, again, strict=True):
@@ -315,4 +315,4 @@ def test_a_chain_of_200000_scalars_is_differentiated_in_well_under_a_second():
         start = time.perf_counter()
         optimise(reverse(optimise(p), [0]))
         best = min(best, time.perf_counter() - start)
-    assert best < 0.9                   # 0.15 s on the machine where it was written
+    assert best < 0.9  # 0.15 s on the machine where it was written

@@ -62,7 +62,7 @@ def test_an_op_with_a_special_literal_becomes_cheaper(op, position, number, left
     assert [n for n in names(q) if n not in ("INPUT", "LITERAL")] == ([left] if left else [])
     x = Z.astype(dtype.replace("f", "float"))
     if op == "POWER":
-        x = np.abs(x)                   # sqrt(-inf) is NaN where power(-inf, 0.5) is inf, as in x ** 0.5 of NumPy
+        x = np.abs(x)  # sqrt(-inf) is NaN where power(-inf, 0.5) is inf, as in x ** 0.5 of NumPy
     (want,), (got,) = run(p, [x]), run(q, [x])
     if op == "MULZ":
         want = np.where(x == 0, 0, want)
@@ -131,8 +131,7 @@ def written_and_read(write, read, base="FULL", shape=(12,)):
     """view(update(base, v; write); read), both maps over (3,)."""
     p = Program()
     v = p.emit("INPUT", shape=(3,), param=0)
-    b = p.emit("FULL", p.emit("LITERAL", real=2.0), shape=shape) if base == "FULL" else p.emit(
-        "INPUT", shape=shape, param=1)
+    b = p.emit("FULL", p.emit("LITERAL", real=2.0), shape=shape) if base == "FULL" else p.emit("INPUT", shape=shape, param=1)
     u = p.emit("UPDATE", b, v, shape=shape, ints=write)
     p.set_results([p.emit("VIEW", u, shape=(3,), ints=read)])
     return p
@@ -159,9 +158,8 @@ def test_a_read_across_what_was_written_stays():
 def test_an_element_of_what_was_written_is_read_from_the_value():
     p = Program()
     b, v = p.emit("INPUT", shape=(6, 8), param=0), p.emit("INPUT", shape=(3, 4), param=1)
-    u = p.emit("UPDATE", b, v, shape=(6, 8), ints=[47, -16, -2])       # b[::-2, ::-2] = v
-    p.set_results([p.emit("VIEW", u, ints=[29]), p.emit("VIEW", u, ints=[28]),
-                   p.emit("VIEW", u, shape=(8,), ints=[0, 1])])
+    u = p.emit("UPDATE", b, v, shape=(6, 8), ints=[47, -16, -2])  # b[::-2, ::-2] = v
+    p.set_results([p.emit("VIEW", u, ints=[29]), p.emit("VIEW", u, ints=[28]), p.emit("VIEW", u, shape=(8,), ints=[0, 1])])
     q = optimise(p)
     assert "UPDATE" not in names(q)
     inputs = [np.arange(48.0).reshape(6, 8), -np.arange(12.0).reshape(3, 4)]
@@ -213,9 +211,9 @@ def test_reads_of_views_and_of_written_arrays_are_exact_for_any_maps(block):
 def test_views_of_views_compose():
     p = Program()
     x = p.emit("INPUT", shape=(6, 8), param=0)
-    a = p.emit("VIEW", x, shape=(5, 4), ints=[8, 8, 2])         # x[1:, ::2]
-    b = p.emit("VIEW", a, shape=(4, 5), ints=[0, 1, 4])         # .T
-    c = p.emit("VIEW", b, shape=(2, 5), ints=[14, -5, -1])      # rows 2, 1 backwards
+    a = p.emit("VIEW", x, shape=(5, 4), ints=[8, 8, 2])  # x[1:, ::2]
+    b = p.emit("VIEW", a, shape=(4, 5), ints=[0, 1, 4])  # .T
+    c = p.emit("VIEW", b, shape=(2, 5), ints=[14, -5, -1])  # rows 2, 1 backwards
     p.set_results([c])
     q = optimise(p)
     assert names(q) == ["INPUT", "VIEW"]
@@ -283,7 +281,7 @@ def test_a_loop_over_elements_costs_linear_time():
     p = element_loop(50_000)
     start = time.perf_counter()
     q = optimise(p)
-    assert time.perf_counter() - start < 3.0        # a quadratic walk takes a minute, a recursive one the stack
+    assert time.perf_counter() - start < 3.0  # a quadratic walk takes a minute, a recursive one the stack
     x = np.linspace(-1, 1, 200)
     small = element_loop(200)
     assert_allclose(run(optimise(small), [x])[0], run(small, [x])[0], rtol=1e-14)

@@ -87,8 +87,11 @@ def test_an_update_is_refused_exactly_when_it_writes_an_element_twice():
         where = sum(np.arange(d).reshape(-1, *[1] * k) * s for k, d, s in zip((2, 1, 0), dims, strides, strict=True))
         offset = -int(where.min())
         size = int(where.max()) + offset + 1
-        p = program(array((size,)), array(tuple(map(int, dims)), 1),
-                    ("UPDATE", (0, 1), {"shape": (size,), "ints": [offset, *map(int, strides)]}))
+        p = program(
+            array((size,)),
+            array(tuple(map(int, dims)), 1),
+            ("UPDATE", (0, 1), {"shape": (size,), "ints": [offset, *map(int, strides)]}),
+        )
         if np.unique(where).size == where.size:
             verify(p)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from adcore.tape.program import Program
 
 UNARY = ("sin", "tanh", "exp", "neg", "square", "arctan")
@@ -90,8 +89,16 @@ def random_program(seed, length=30):
         else:
             n = min(3, int(np.prod(shape)))
             where = rng.choice(int(np.prod(shape)), n, replace=False)
-            add(p.emit(str(rng.choice(["PACK", "PACK_ADD"])), some(shape), *[some(()) for _ in range(n)],
-                       shape=shape, ints=[int(w) for w in where]), shape)
+            add(
+                p.emit(
+                    str(rng.choice(["PACK", "PACK_ADD"])),
+                    some(shape),
+                    *[some(()) for _ in range(n)],
+                    shape=shape,
+                    ints=[int(w) for w in where],
+                ),
+                shape,
+            )
     outputs = sorted({int(v) for v in rng.integers(len(p) // 2, len(p), size=4)} | {len(p) - 1})
     p.set_results(outputs)
     return p, inputs

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
-
 from adcore.plan.lower import lower
 from adcore.sweep.engine import run
+from numpy.testing import assert_allclose
+
 from tests.plan.random_programs import random_program
 from tests.reference import interpret
 

@@ -149,15 +149,23 @@ def call(uf: np.ufunc, inputs: tuple[Any, ...]) -> Any:
 
 
 def reduce_method(uf: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False, **kwargs: Any) -> Any:
-    function_of = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
-                   np.logical_and: np.all, np.logical_or: np.any}.get(uf)  # fmt: skip
+    known: dict[Any, Any] = {
+        np.add: np.sum,
+        np.multiply: np.prod,
+        np.maximum: np.max,
+        np.minimum: np.min,
+        np.logical_and: np.all,
+        np.logical_or: np.any,
+    }
+    function_of = known.get(uf)  # fmt: skip
     if function_of is None:
         raise refuse(f"np.{uf.__name__}.reduce")
     return function(function_of, (x,), {"axis": axis, "keepdims": keepdims, **kwargs})
 
 
 def accumulate_method(uf: np.ufunc, x: Any, axis: int = 0, **kwargs: Any) -> Any:
-    function_of = {np.add: np.cumsum, np.multiply: np.cumprod}.get(uf)
+    known: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
+    function_of = known.get(uf)
     if function_of is None:
         raise refuse(f"np.{uf.__name__}.accumulate")
     return function(function_of, (x,), {"axis": axis, **kwargs})

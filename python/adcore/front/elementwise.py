@@ -9,7 +9,6 @@ import numpy as np
 from ..trace import array as traced
 from .dispatch import METHODS, UFUNCS, implements, values
 
-
 ew = traced.elementwise
 
 
@@ -156,7 +155,8 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
 @implements(np.unique)
 def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, **kw: Any) -> Any:
-    found = np.unique(traced.value_of(ar), True, return_inverse, return_counts)
+    unique_plain: Any = np.unique
+    found = unique_plain(traced.value_of(ar), True, return_inverse, return_counts)
     result = ar.reshape(-1)[found[1]]
     extra = found[1:] if return_index else found[2:]
     return (result, *extra) if extra else result

@@ -71,6 +71,8 @@ def kron(a: Any, b: Any) -> Any:
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = both(a, b)
+    left: Any
+    right: Any
     if isinstance(axes, (int, np.integer)):
         left = list(range(len(a.shape) - axes, len(a.shape)))
         right = list(range(axes))
@@ -171,8 +173,8 @@ def pair(a: Any, la: str, b: Any, lb: str, keep: str, sizes: dict[str, int]) -> 
     right = b.transposed(tuple(lb.index(c) for c in batch + contracted + columns))
     right = right.reshape([*(sizes[c] for c in batch), n, math.prod(sizes[c] for c in columns)])
     product = traced.matmul(left, right)
-    out = batch + rows + columns
-    return product.reshape([sizes[c] for c in out]), "".join(out)
+    order = "".join(batch + rows + columns)
+    return product.reshape([sizes[c] for c in order]), order
 
 
 @implements(np.einsum)

@@ -19,7 +19,7 @@ import math
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -109,7 +109,7 @@ class Numpy:
         return self._like(a, dtype, fill_value, shape)
 
     def copy(self, a: Any, order: str = "K", subok: bool = False) -> Any:
-        return dispatch.function(np.copy, (a,), {}) if traced.is_traced(a) else self._made(np.copy(a, order))
+        return dispatch.function(np.copy, (a,), {}) if traced.is_traced(a) else self._made(np.array(a))
 
     def linspace(self, start: Any, stop: Any, num: int = 50, endpoint: bool = True, **kw: Any) -> Any:
         if traced.find_trace((start, stop)) is None:
@@ -281,7 +281,7 @@ class Rebinder:
         copy.__kwdefaults__ = f.__kwdefaults__
         copy.__dict__.update(f.__dict__)
         if "__wrapped__" in copy.__dict__:
-            copy.__dict__["__wrapped__"] = f.__wrapped__
+            copy.__dict__["__wrapped__"] = f.__dict__["__wrapped__"]
         self.copies[id(f)] = (f, copy)
         for name in names:
             if name in f.__globals__:
@@ -329,9 +329,9 @@ def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:
     """f as it runs under this trace."""
     rebinder = Rebinder(trace)
     twin = rebinder.twin(f)
-    if twin is f and not isinstance(f, (types.FunctionType, types.MethodType, type)) and hasattr(type(f), "__call__"):
+    if twin is f and not isinstance(f, (types.FunctionType, types.MethodType, type)) and callable(type(f)):
         call = type(f).__call__
         if isinstance(call, types.FunctionType):
             copy = rebinder.function(call)
             return functools.partial(copy, f)
-    return twin
+    return cast("Callable[..., Any]", twin)

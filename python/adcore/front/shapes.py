@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from typing import Any
@@ -258,7 +259,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     else:
         cuts = [0, *[int(c) for c in indices_or_sections], n]
     axis = axis_of(axis, len(ary.shape))
-    return [ary[(slice(None),) * axis + (slice(int(a), int(b)),)] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [ary[(slice(None),) * axis + (slice(int(a), int(b)),)] for a, b in itertools.pairwise(cuts)]
 
 
 @implements(np.split)
@@ -337,7 +338,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
         raise ValueError(f"pad: mode {mode!r} is not supported on differentiated arrays")
     for k, (before, after) in enumerate(widths):
         if before or after:
-            index = np.pad(np.arange(array.shape[k]), (int(before), int(after)), mode)
+            pad_plain: Any = np.pad
+            index = pad_plain(np.arange(array.shape[k]), (int(before), int(after)), mode)
             array = take(array, index, k)
     return array
 
@@ -385,14 +387,20 @@ def tile(A: Any, reps: Any) -> Any:
     return traced.broadcast_to(spread, tuple(pairs)).reshape([r * d for r, d in zip(reps, a.shape, strict=True)])
 
 
+def triangle(shape: tuple[int, ...], k: int) -> np.ndarray:
+    """True on and below diagonal k of the last two axes."""
+    rows, columns = shape[-2:]
+    return np.arange(rows)[:, None] >= np.arange(columns)[None, :] - k
+
+
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
-    return traced.elementwise("where", np.tri(*m.shape[-2:], k=k, dtype=bool), m, 0.0)
+    return traced.elementwise("where", triangle(m.shape, k), m, 0.0)
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
-    return traced.elementwise("where", ~np.tri(*m.shape[-2:], k=k - 1, dtype=bool), m, 0.0)
+    return traced.elementwise("where", ~triangle(m.shape, k - 1), m, 0.0)
 
 
 @implements(np.diagonal)

@@ -45,7 +45,12 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
 SQRT1_2 = math.sqrt(0.5)
 UFUNCS.update(
     psi=lambda x: ew("digamma", x),
-    xlogy=lambda x, y: ew("where", x == 0, 0.0, x * np.log(ew("where", x == 0, 1.0, y) if traced.is_traced(y) or traced.is_traced(x) else y)),
+    xlogy=lambda x, y: ew(
+        "where",
+        x == 0,
+        0.0,
+        x * np.log(ew("where", x == 0, 1.0, y) if traced.is_traced(y) or traced.is_traced(x) else y),
+    ),
     xlog1py=lambda x, y: ew("where", x == 0, 0.0, x * np.log1p(y)),
     entr=lambda x: ew("where", x > 0, -x * np.log(ew("where", x > 0, x, 1.0)), ew("where", x == 0, 0.0, -np.inf)),
     logit=lambda p: np.log(p) - np.log1p(-p),

@@ -25,8 +25,7 @@ def scalar_result(f: Any, result: Any, recording: Recording) -> Any:
     if traced.is_traced(result):
         if result.shape != ():
             raise errors.ArgumentError(
-                f"{name_of(f)} returned an array of shape {result.shape}; gradient needs a scalar: "
-                "return a sum, or use adcore.jacobian"
+                f"{name_of(f)} returned an array of shape {result.shape}; gradient needs a scalar: return a sum, or use adcore.jacobian"
             )
         if result.dtype.kind != "f":
             raise errors.ArgumentError(f"{name_of(f)} returned a {result.dtype}; gradient needs a float")

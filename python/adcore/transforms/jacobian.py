@@ -43,7 +43,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
         trace.close()
         if not isinstance(result, (float, int, np.ndarray, np.generic)):
             raise errors.ArgumentError(f"the function returned {type(result).__name__}; vjp needs one array or scalar")
-        constant = np.asarray(result, dtype=float)
+        np.asarray(result, dtype=float)
         zeros = [np.zeros_like(x) for x in trace.inputs]
         return result, lambda g: tuple(recording.gradients([zeros[k] for group in recording.active for k in group]))
     trace.tape.set_results([traced.value_number(result)])

@@ -33,13 +33,11 @@ def normalised(x: Any, name: str) -> np.ndarray:
     array = np.asarray(x)
     if array.dtype.kind == "c":
         raise errors.ArgumentError(
-            f"{name} is complex ({array.dtype}); complex arguments are not supported yet: "
-            "pass real and imaginary part as two float arrays"
+            f"{name} is complex ({array.dtype}); complex arguments are not supported yet: pass real and imaginary part as two float arrays"
         )
     if array.dtype.kind != "f":
         raise errors.ArgumentError(
-            f"{name} has dtype {array.dtype}; adcore differentiates with respect to float arrays: "
-            f"pass {name}.astype(float)"
+            f"{name} has dtype {array.dtype}; adcore differentiates with respect to float arrays: pass {name}.astype(float)"
         )
     if array.dtype.itemsize not in (4, 8):
         raise errors.ArgumentError(f"{name} has dtype {array.dtype}; adcore computes with float32 and float64")

@@ -8,7 +8,7 @@ products with a finite literal drop the guard against 0 * inf.
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.math cimport fabs, frexp, isfinite
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
 from adcore.optable.opcodes cimport *
@@ -403,7 +403,7 @@ cdef class Builder:
         for k in range(read.ndim):
             read.dims[k] = ints[shape + 1 + k]
             read.strides[k] = strides[k]
-        for step in range(MAX_WALK):
+        for step in range(MAX_WALK):  # no-cython-lint
             instr = &self.out.code[at]
             if instr.op != AD_OP_UPDATE and instr.op != AD_OP_ACCUMULATE:
                 inner[0] = read
@@ -432,7 +432,7 @@ cdef class Builder:
             return -1
         return -1
 
-    cdef int32_t compose(self, uint8_t dtype, int32_t base, int32_t shape, int64_t offset,
+    cdef int32_t compose(self, uint8_t dtype, int32_t base, int32_t shape, int64_t offset,  # no-cython-lint
                          const int64_t *strides) except -2:
         """A view of a view as one view, when the inner index never carries; NO otherwise."""
         cdef Instr below = self.out.code[base]
@@ -578,7 +578,6 @@ cdef class Builder:
         cdef Instr *instr = &source.code[value]
         cdef int32_t shape, at
         cdef int64_t number
-        cdef int64_t[MAX_DIMS] strides
         cdef int k, n
         self.line = source.line[value]
         if instr.op == AD_OP_LITERAL:

@@ -268,7 +268,7 @@ cdef class Reverse:
                 number = g
                 self.new.out.add_ints(&number, 1)
                 number = zero
-                for k in range(n):
+                for k in range(n):  # no-cython-lint
                     self.new.out.add_ints(&number, 1)
                 where = self.new.out.add_ints(self.old.ints + instr.param, n)
                 g = self.new.append(AD_OP_PACK, instr.dtype, NARY, args, n + 1, -1, shape, where)
@@ -278,7 +278,7 @@ cdef class Reverse:
     cdef int rule(self, int32_t value, int32_t g) except -1:
         """Pass the adjoint g of a value on to the arguments of its instruction."""
         cdef Instr *instr = &self.old.code[value]
-        cdef int32_t c, shape, zeros
+        cdef int32_t shape, zeros
         cdef int op = instr.op
         if op < AD_N_ELEMENTWISE:
             return self.elementwise_rule(value, g)
@@ -349,7 +349,6 @@ cdef class Reverse:
     cdef Program run(self, list wrt, object seeds):
         cdef Py_ssize_t i, n = self.old.length
         cdef int32_t g, y, shape
-        cdef int32_t *of_input
         self.find_active(set(wrt))
         for i in range(n):
             self.number[i] = self.new.translate(self.old, <int32_t>i, self.number)

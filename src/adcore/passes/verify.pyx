@@ -7,7 +7,7 @@ from libc.stdlib cimport qsort
 from adcore import errors, optable
 
 from adcore.optable.opcodes cimport *
-from adcore.tape.program cimport BOOL, F32, F64, I64, Instr, NARY, Program, arg, n_args, same_shape, size_at
+from adcore.tape.program cimport F32, I64, Instr, NARY, Program, arg, n_args, same_shape, size_at
 
 cdef enum:
     MAX_DIMS = 63

@@ -224,7 +224,7 @@ cdef class Fusion:
             if earliest < self.groups.n and self.can_join(earliest, kind, space):
                 return earliest
             at = self.newest[self.bucket(kind, space)]
-            for k in range(CANDIDATES):
+            for k in range(CANDIDATES):  # no-cython-lint
                 if at < earliest or at < 0:
                     break
                 if self.can_join(at, kind, space):
@@ -258,7 +258,6 @@ cdef class Fusion:
         cdef int32_t earliest = 0, root, group
         cdef int k
         cdef bint scalar
-        cdef int64_t none = 0
         for k in range(n_args(instr)):
             root = arg(instr, self.program.ints, k)
             if self.program.code[root].op == AD_OP_FULL:
@@ -278,7 +277,7 @@ cdef class Fusion:
         """An elementwise instruction, a view or fill somebody needs in memory, or a store's value."""
         cdef Instr *instr = &self.program.code[value]
         cdef int32_t space = self.space_of(value)
-        cdef int32_t earliest = 0, group, at, candidate
+        cdef int32_t earliest = 0, group, candidate
         cdef int k, n = 1 if role_of(instr.op) in (MAPPED, FILLED) else n_args(instr)
         cdef Operand operand
         cdef bint stored = role_of(instr.op) == STORED
@@ -395,7 +394,7 @@ cdef class Fusion:
 
     cdef int place_opaque(self, int32_t value) except -1:
         cdef Instr *instr = &self.program.code[value]
-        cdef int32_t earliest = 0, root, group
+        cdef int32_t root, group
         cdef int k
         group = self.open_group(SINGLE, instr.shape)
         self.join(group, value)

@@ -2,24 +2,24 @@
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 
 from adcore.optable.opcodes cimport (
-    AD_N_ELEMENTWISE, AD_OP_ACCUMULATE, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
+    AD_OP_ACCUMULATE, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
     AD_OP_GATHER, AD_OP_IDENTITY, AD_OP_INPUT, AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_PACK,
     AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
-    AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
+    AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_VIEW,
 )
 from adcore.plan.fuse cimport (
-    BLOCKS, COMPUTED, FILLED, Fusion, LEAF, MAPPED, Operand, Role, SCALARS, SINGLE, STORED, Seed, fuse,
+    BLOCKS, COMPUTED, FILLED, Fusion, LEAF, MAPPED, Operand, Role, SCALARS, STORED, Seed, fuse,
     role_of, starts_from_base,
 )
 from adcore.plan.memory cimport Layout, item_size
 from adcore.plan.plan cimport *
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
 from adcore.tape.maps cimport maps_disjoint
-from adcore.tape.program cimport BOOL, F32, F64, I64, Instr, NARY, Program, arg, n_args, size_at
+from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args
 
 from adcore import optable
 from adcore.errors import PlanError
@@ -517,9 +517,7 @@ cdef class Lowering:
         cdef VmOp *op
         cdef Role role
         cdef int32_t[3] lanes
-        cdef int32_t lane
         cdef int k, n
-        cdef Pool stores
         self.lanes.n = 0
         self.elements.n = 0
         self.loaded.n = 0
@@ -671,7 +669,6 @@ cdef class Lowering:
         cdef Lane *lanes = <Lane *>self.lanes.data
         cdef int32_t i, n_temps = 0, n_direct = 0, lane
         cdef int32_t forever = step.n_ops + 1
-        cdef Instr *instr
         self.free_regs.n = 0
         for i in range(step.n_ops):
             lanes[ops[i].x1].last = i

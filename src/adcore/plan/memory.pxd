@@ -16,7 +16,7 @@ cdef class Layout:
     cdef Place *place       # of each value in memory
     cdef uint8_t *in_place  # a store that writes over its base
     cdef uint8_t *taken     # a base that a store has taken over
-    cdef int32_t *scalar_of # index in the scalar file, -1: not a scalar (yet)
+    cdef int32_t *scalar_of     # index in the scalar file, -1: not a scalar (yet)
     cdef int32_t n_scalars
     cdef int64_t arena_bytes
 

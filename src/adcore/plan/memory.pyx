@@ -204,7 +204,7 @@ cdef Bin *find_bin(Bin *bins, int64_t size) noexcept nogil:
     """The bin of this size, opened if need be; NULL when the table is full."""
     cdef int64_t at = (size // ALIGN * 40503) & (N_BINS - 1)
     cdef int k
-    for k in range(16):
+    for k in range(16):  # no-cython-lint
         if bins[at].size == size:
             return &bins[at]
         if bins[at].size < 0:

@@ -89,7 +89,7 @@ cdef class Plan:
     cdef Pool longs         # int64: dims, strides, indices
     cdef Pool literals      # double: initial values of the first scalars
     cdef Pool bound         # Bound
-    cdef Pool result_places # Place: where each output is found (slot < 0: it is written in place)
+    cdef Pool result_places     # Place: where each output is found (slot < 0: it is written in place)
     cdef readonly int64_t arena_bytes
     cdef readonly int32_t n_inputs, n_consts, n_results, n_scalars, n_floats
     cdef int64_t scratch_bytes

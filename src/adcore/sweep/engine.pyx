@@ -9,7 +9,6 @@ immutable, and every run has an arena of its own.
 cimport numpy as cnp
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 import collections
@@ -22,9 +21,9 @@ from adcore.passes.optimise import optimise
 from adcore.passes.reverse import reverse
 from adcore.plan.lower import lower
 
-from adcore.plan.plan cimport ALIGN, Bound, Place, Plan, SLOT_INPUTS, Step
+from adcore.plan.plan cimport ALIGN, Bound, Place, Plan, SLOT_INPUTS
 from adcore.sweep.executor cimport ad_kernel_table, execute, scratch_needed
-from adcore.tape.program cimport BOOL, F32, F64, I64, Program
+from adcore.tape.program cimport Program
 
 cnp.import_array()
 

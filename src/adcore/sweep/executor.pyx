@@ -11,11 +11,11 @@ from libc.string cimport memcpy, memset
 from scipy.linalg.cython_blas cimport dgemm, dgemv, sgemm
 
 from adcore.plan.plan cimport (
-    Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Place, Plan, Run, Splat, Step,
-    STEP_BLOCKS, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_PACK, STEP_PACK_ADD, STEP_PUT,
+    Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Plan, Run, Splat, Step,
+    STEP_BLOCKS, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_PACK, STEP_PACK_ADD,
     STEP_RUNS, STEP_SCATTER_ADD, VmOp,
 )
-from adcore.tape.program cimport BOOL, F32, F64, I64
+from adcore.tape.program cimport BOOL, F32, F64
 
 cdef enum:
     REG_BYTES = BLOCK * 8 + 64      # an odd number of cache lines: registers do not alias in L1
@@ -176,13 +176,13 @@ cdef void run_scalars(const Step *step, Plan plan, const ad_kernel_table *kernel
 cdef void tiny_product(double *y, const double *x1, const double *x2, int64_t m, int64_t k, int64_t n,
                        const int64_t *s1, const int64_t *s2) noexcept nogil:
     """y = x1 @ x2 for matrices too small for BLAS to pay."""
-    cdef int64_t i, j, l
+    cdef int64_t i, j, p
     cdef double total
     for i in range(m):
         for j in range(n):
             total = 0.0
-            for l in range(k):
-                total += x1[i * s1[0] + l * s1[1]] * x2[l * s2[0] + j * s2[1]]
+            for p in range(k):
+                total += x1[i * s1[0] + p * s1[1]] * x2[p * s2[0] + j * s2[1]]
             y[i * n + j] = total
 
 
@@ -196,7 +196,6 @@ cdef void product(char *y, const char *x1, const char *x2, int64_t m, int64_t k,
     cdef int im = <int>m, ik = <int>k, in_ = <int>n, ld1, ld2, ldy, one = 1
     cdef double alpha = 1.0, beta = 0.0
     cdef float salpha = 1.0, sbeta = 0.0
-    cdef int rows
     if m == 0 or n == 0:
         return
     if k == 0:

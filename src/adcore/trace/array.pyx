@@ -16,7 +16,6 @@ from cpython.ref cimport PyObject
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.string cimport memcpy
 
 import math
 import operator
@@ -28,7 +27,7 @@ from adcore import errors, optable
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
-from adcore.tape.program cimport BOOL, F32, F64, I64, NARY, Program, SCALAR_SHAPE, arg, n_args, size_at
+from adcore.tape.program cimport BOOL, F32, F64, NARY, Program, SCALAR_SHAPE, arg, n_args
 
 cnp.import_array()
 
@@ -1053,7 +1052,6 @@ cdef int write(TracedArray view, object x) except -1:
     cdef Buffer buffer = view.buffer
     cdef int32_t value
     cdef TracedArray source
-    cdef object target = view
     trace.check()
     source = as_array_of(trace, x)
     # NumPy drops leading dimensions of size 1 of what is assigned

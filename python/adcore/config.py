@@ -9,26 +9,17 @@ from __future__ import annotations
 import contextvars
 import importlib
 import os
-import platform
 import sys
+import threading
 import types
 from typing import Any
 
 LEVELS = ("baseline", "v3", "v4")
-FLAGS_V3 = {"avx2", "bmi1", "bmi2", "fma", "f16c", "movbe"}
-FLAGS_V4 = FLAGS_V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 
 
 def cpu_levels() -> tuple[str, ...]:
     """ISA levels that this machine can run, lowest first."""
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return ("baseline",)
-    try:
-        with open("/proc/cpuinfo") as f:
-            flags = next((set(line.split()) for line in f if line.startswith("flags")), set())
-    except OSError:
-        flags = set()
-    return LEVELS[: 1 + (flags >= FLAGS_V3) + (flags >= FLAGS_V4)]
+    return LEVELS[: 1 + importlib.import_module("adcore.kernels.cpu").level()]
 
 
 def boolean(name: str, default: bool) -> bool:
@@ -40,6 +31,7 @@ def boolean(name: str, default: bool) -> bool:
 
 
 def initial() -> dict[str, Any]:
+    """The settings that the environment asks for."""
     isa = os.environ.get("ADCORE_ISA", "")
     available = cpu_levels()
     if isa not in ("", *LEVELS):
@@ -54,14 +46,18 @@ def initial() -> dict[str, Any]:
     }
 
 
+# The settings of the process are one dict that is replaced, never changed; a with-block's own
+# settings stand in a context variable, so other threads and tasks do not see them.
 _global = initial()
+_lock = threading.Lock()
 _local: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("adcore_config", default=None)
 _tables: dict[tuple[bool, bool, str], Any] = {}
 
 
 def current() -> dict[str, Any]:
     """The settings in force here."""
-    return _local.get() or _global
+    local = _local.get()
+    return _global if local is None else {**_global, **local}
 
 
 def optimise() -> bool:
@@ -69,37 +65,69 @@ def optimise() -> bool:
     return bool(current()["optimise"])
 
 
+def _name(unchecked: bool, noalias: bool, isa: str) -> str:
+    return f"{'unchecked' if unchecked else 'checked'}_{'noalias' if noalias else 'alias'}_{isa}"
+
+
 def variant() -> str:
     """Name of the live build, for example ``checked_noalias_v4``."""
     c = current()
-    return f"{'unchecked' if c['unchecked'] else 'checked'}_{'noalias' if c['noalias'] else 'alias'}_{c['isa']}"
+    return _name(c["unchecked"], c["noalias"], c["isa"])
 
 
 def kernel_table() -> Any:
-    """The live kernel table, a capsule."""
+    """The live kernel table, a capsule. The build behind it is imported when it is first live."""
     c = current()
     key = (c["unchecked"], c["noalias"], c["isa"])
     table = _tables.get(key)
     if table is None:
-        table = _tables[key] = importlib.import_module(f"adcore.kernels.{variant()}").table
+        try:
+            table = importlib.import_module(f"adcore.kernels.{_name(*key)}").table
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"this installation has no kernels {_name(*key)}: it was built for one ISA level only "
+                "(ADCORE_KERNELS=native). Choose another isa, or build with ADCORE_KERNELS=all."
+            ) from error
+        _tables[key] = table
     return table
 
 
+# Calls of config(...), oldest first: a with-block takes its own out again, in whatever order threads come.
+_base = _global
+_calls: list[_Setting] = []
+_CALLS_KEPT = 64
+
+
+def _merge() -> None:
+    """Make the settings of the process from the calls; the oldest become part of the base."""
+    global _base, _global
+    while len(_calls) > _CALLS_KEPT:
+        _base = {**_base, **_calls.pop(0).changes}
+    merged = _base
+    for call in _calls:
+        merged = {**merged, **call.changes}
+    _global = merged
+
+
 class _Setting:
-    """The effect of ``config(...)``: already in force; leaving a ``with`` block undoes it."""
+    """The effect of ``config(...)``: already in force; entering a ``with`` block confines it to the block."""
 
     def __init__(self, changes: dict[str, Any]) -> None:
         self.changes = changes
-        self.before = dict(_global)
-        _global.update(changes)
+        self.tokens: list[contextvars.Token[dict[str, Any] | None]] = []
+        with _lock:
+            _calls.append(self)
+            _merge()
 
     def __enter__(self) -> None:
-        _global.clear()
-        _global.update(self.before)
-        self.token = _local.set({**current(), **self.changes})
+        with _lock:
+            if self in _calls:
+                _calls.remove(self)
+                _merge()
+        self.tokens.append(_local.set({**(_local.get() or {}), **self.changes}))
 
     def __exit__(self, *_: object) -> None:
-        _local.reset(self.token)
+        _local.reset(self.tokens.pop())
 
 
 class _Config(types.ModuleType):
@@ -119,6 +147,8 @@ class _Config(types.ModuleType):
             if name not in _global:
                 raise TypeError(f"config has no setting {name!r}; it has {', '.join(sorted(_global))}")
             if name == "isa":
+                if value not in LEVELS:
+                    raise ValueError(f"isa={value!r}: give one of {', '.join(LEVELS)}")
                 if value not in cpu_levels():
                     raise ValueError(f"isa={value!r}: this processor runs {', '.join(cpu_levels())}")
             elif not isinstance(value, bool):

@@ -338,10 +338,32 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
         raise ValueError(f"pad: mode {mode!r} is not supported on differentiated arrays")
     for k, (before, after) in enumerate(widths):
         if before or after:
-            pad_plain: Any = np.pad
-            index = pad_plain(np.arange(array.shape[k]), (int(before), int(after)), mode)
-            array = take(array, index, k)
+            array = padded(array, k, int(before), int(after), mode)
     return array
+
+
+def padded(a: Any, axis: int, before: int, after: int, mode: str) -> Any:
+    """One axis padded with elements of the array: by slices where each is needed once, else by index."""
+    n = a.shape[axis]
+    lead = (slice(None),) * axis
+
+    def part(start: int, stop: int, reverse: bool = False) -> Any:
+        piece = a[(*lead, slice(start, stop))]
+        return flip(piece, axis) if reverse else piece
+
+    def spread(piece: Any, count: int) -> Any:
+        return traced.broadcast_to(piece, (*a.shape[:axis], count, *a.shape[axis + 1 :]))
+
+    if mode == "edge":
+        return concatenate([spread(part(0, 1), before), a, spread(part(n - 1, n), after)], axis)
+    if max(before, after) <= n - (mode == "reflect"):
+        if mode == "wrap":
+            return concatenate([part(n - before, n), a, part(0, after)], axis)
+        if mode == "symmetric":
+            return concatenate([part(0, before, True), a, part(n - after, n, True)], axis)
+        return concatenate([part(1, before + 1, True), a, part(n - 1 - after, n - 1, True)], axis)
+    pad_plain: Any = np.pad
+    return take(a, pad_plain(np.arange(n), (before, after), mode), axis)
 
 
 @implements(np.take)

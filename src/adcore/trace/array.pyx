@@ -27,7 +27,7 @@ from adcore import errors, optable
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
-from adcore.tape.program cimport BOOL, F32, F64, NARY, Program, SCALAR_SHAPE, arg, n_args
+from adcore.tape.program cimport BOOL, F32, F64, NARY, Program, SCALAR_SHAPE, arg, n_args, size_at
 
 cnp.import_array()
 
@@ -37,9 +37,21 @@ cdef extern from "ad_values.h":
 cdef enum:
     MAX_DIMS = 64
 
+cdef extern from "Python.h":
+    int PySlice_Unpack(object, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *) except -1
+    Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t *, Py_ssize_t *, Py_ssize_t)
+
+# types that hot paths ask for, looked up once
+cdef type NDARRAY = np.ndarray
+cdef type GENERIC = np.generic
+cdef type NP_INTEGER = np.integer
+cdef type NP_FLOATING = np.floating
+cdef type NP_BOOL = np.bool_
+cdef type NP_FLOAT32 = np.float32
+
 cdef object DTYPES = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.bool_), np.dtype(np.int64))
 cdef dict DTYPE_CODE = {d: k for k, d in enumerate(DTYPES)}
-cdef object INSIDE = "adcore"
+cdef uint8_t[AD_N_ELEMENTWISE] no_derivative
 
 
 def user_place():
@@ -283,7 +295,8 @@ cdef object plain_array(array):
 
 # -- buffers and arrays -------------------------------------------------------------------
 
-@cython.no_gc_clear
+@cython.no_gc
+@cython.freelist(256)
 cdef class Buffer:
     """Memory of the traced program: its current version, and writes of single elements still pending."""
 
@@ -325,6 +338,7 @@ cdef class Buffer:
         return 0
 
 
+@cython.no_gc
 cdef class Traced:
     """What traced arrays and traced scalars share."""
 
@@ -473,6 +487,8 @@ cdef class Traced:
         return unary(AD_OP_IDENTITY, self)
 
 
+@cython.no_gc
+@cython.freelist(256)
 cdef class TracedScalar(Traced):
     """A traced number: NumPy's float64 scalar while it is recorded. Immutable."""
 
@@ -545,6 +561,8 @@ cdef TracedScalar make_scalar(Trace trace, int32_t value, int code, bint known, 
     return scalar
 
 
+@cython.no_gc
+@cython.freelist(256)
 cdef class TracedArray(Traced):
     """A traced array: a map into a buffer. Mutable, with NumPy's view semantics."""
 
@@ -552,6 +570,7 @@ cdef class TracedArray(Traced):
     cdef readonly tuple shape
     cdef int64_t offset
     cdef tuple steps                    # element strides; None when the array is the whole buffer
+    cdef tuple own_steps                # element strides, found when first wanted
     cdef int32_t cached, cached_version
 
     cdef int32_t read(self) except -1:
@@ -584,7 +603,9 @@ cdef class TracedArray(Traced):
         return self.trace.tape.add_ints(numbers, n + 1)
 
     cdef tuple element_strides(self):
-        return self.steps if self.steps is not None else contiguous(self.shape)
+        if self.own_steps is None:
+            self.own_steps = self.steps if self.steps is not None else contiguous(self.shape)
+        return self.own_steps
 
     # -- attributes ----------------------------------------------------------------
 
@@ -682,9 +703,19 @@ cdef class TracedArray(Traced):
 
     def __getitem__(self, key):
         cdef View view
-        if isinstance(key, int) and len(self.shape) == 1:
-            return self.element(self.offset + checked_index(key, self.shape[0], 0) * (
-                1 if self.steps is None else <int64_t>self.steps[0]))
+        cdef Py_ssize_t start, stop, step, n
+        cdef tuple steps
+        if type(key) is int and self.shape:
+            steps = self.element_strides()
+            start = self.offset + checked_index(key, self.shape[0], 0) * <int64_t>steps[0]
+            if len(self.shape) == 1:
+                return self.element(start)
+            return sub_view(self, start, self.shape[1:], steps[1:])
+        if type(key) is slice and len(self.shape) == 1:
+            PySlice_Unpack(key, &start, &stop, &step)
+            n = PySlice_AdjustIndices(self.shape[0], &start, &stop, step)
+            steps = self.element_strides()
+            return sub_view(self, self.offset + (start * <int64_t>steps[0] if n else 0), (n,), (step * <int64_t>steps[0],))
         view = basic_view(self, key)
         if view is not None:
             if view.scalar:
@@ -875,7 +906,8 @@ cdef View basic_view(TracedArray array, object key):
     """Integers, slices, newaxis and an ellipsis as a view; None when the key holds anything else."""
     cdef tuple keys = key if isinstance(key, tuple) else (key,)
     cdef Py_ssize_t n = len(array.shape), used = 0, axis = 0
-    cdef int64_t offset = array.offset, start, stop, step, count
+    cdef int64_t offset = array.offset
+    cdef Py_ssize_t start, stop, step, count
     cdef tuple steps = array.element_strides()
     cdef list shape = [], strides = []
     cdef View view
@@ -887,16 +919,22 @@ cdef View basic_view(TracedArray array, object key):
             if has_ellipsis:
                 raise IndexError("an index can only have a single ellipsis ('...')")
             has_ellipsis = True
-        elif isinstance(k, (int, np.integer)) and not isinstance(k, (bool, np.bool_)) or isinstance(k, slice):
+        elif type(k) is int or type(k) is slice or isinstance(k, NP_INTEGER):
             used += 1
         else:
             return None
     if used > n:
         raise IndexError(f"{where_text()}too many indices for array: array is {n}-dimensional, but {used} were indexed")
-    if not has_ellipsis:
-        keys = (*keys, Ellipsis)
     for k in keys:
-        if k is None:
+        if type(k) is slice:
+            PySlice_Unpack(k, &start, &stop, &step)
+            count = PySlice_AdjustIndices(array.shape[axis], &start, &stop, step)
+            if count:
+                offset += start * <int64_t>steps[axis]
+            shape.append(count)
+            strides.append(step * <int64_t>steps[axis])
+            axis += 1
+        elif k is None:
             shape.append(1)
             strides.append(0)
         elif k is Ellipsis:
@@ -904,22 +942,18 @@ cdef View basic_view(TracedArray array, object key):
                 shape.append(array.shape[axis])
                 strides.append(steps[axis])
                 axis += 1
-        elif isinstance(k, slice):
-            start, stop, step = k.indices(array.shape[axis])
-            count = len(range(start, stop, step))
-            if count:
-                offset += start * <int64_t>steps[axis]
-            shape.append(count)
-            strides.append(step * <int64_t>steps[axis])
-            axis += 1
         else:
             offset += checked_index(k, array.shape[axis], <int>axis) * <int64_t>steps[axis]
             axis += 1
+    while axis < n:
+        shape.append(array.shape[axis])
+        strides.append(steps[axis])
+        axis += 1
     view = View.__new__(View)
     view.offset = offset
     view.shape = tuple(shape)
     view.steps = tuple(strides)
-    view.scalar = not shape and not any([k is Ellipsis for k in (key if isinstance(key, tuple) else (key,))])
+    view.scalar = not shape and not has_ellipsis
     return view
 
 
@@ -938,7 +972,7 @@ cdef object plain_key(object key):
 cdef object flat_positions(TracedArray array, object key):
     """Positions in the array (row-major) that a fancy key selects, with the shape it selects."""
     cdef tuple shape = array.shape
-    if isinstance(key, np.ndarray) and key.dtype.kind in "iu" or isinstance(key, list):
+    if isinstance(key, NDARRAY) and key.dtype.kind in "iu" or isinstance(key, list):
         index = np.asarray(key)
         if index.dtype.kind in "iu" and len(shape) == 1:
             n = shape[0]
@@ -987,11 +1021,13 @@ cdef object fancy_get(TracedArray array, object key):
     return result(trace, value, shape)
 
 
-cdef object last_writer(flat):
+cdef object last_writer(flat, size):
     """Which writes survive when positions repeat: the last to each, as in NumPy; None when all do."""
-    _, first = np.unique(flat[::-1], return_index=True)
-    if first.size == flat.size:
+    seen = np.zeros(size, dtype=bool)
+    seen[flat] = True
+    if np.count_nonzero(seen) == flat.size:
         return None
+    _, first = np.unique(flat[::-1], return_index=True)
     return flat.size - 1 - first
 
 
@@ -1006,7 +1042,7 @@ cdef int fancy_set(TracedArray array, object key, object x) except -1:
     if basic_view(array, key) is not None:
         array[key] = x
         return 0
-    if isinstance(key, np.ndarray) and key.dtype == np.bool_ and key.shape == array.shape and is_scalar_like(x):
+    if isinstance(key, NDARRAY) and key.dtype == np.bool_ and key.shape == array.shape and is_scalar_like(x):
         write(array, elementwise("where", key, x, array))
         return 0
     selected = flat_positions(array, key)
@@ -1017,7 +1053,7 @@ cdef int fancy_set(TracedArray array, object key, object x) except -1:
         flat = np.full(flat.shape, array.offset, dtype=np.int64)
         for k, step in zip(index, array.steps):
             flat += k * step
-    survivors = last_writer(flat)
+    survivors = last_writer(flat, size_at(trace.tape.ints, trace.tape.code[buffer.value].shape))
     values = values.shape_to((selected.size,))
     if survivors is not None:
         values = fancy_get(values, survivors)
@@ -1032,7 +1068,7 @@ cdef int fancy_set(TracedArray array, object key, object x) except -1:
 
 
 cdef bint is_scalar_like(object x):
-    return is_number(x) or isinstance(x, (TracedScalar, np.generic)) or getattr(x, "shape", None) == ()
+    return is_number(x) or isinstance(x, (TracedScalar, GENERIC)) or getattr(x, "shape", None) == ()
 
 
 cdef int32_t cast(Trace trace, int32_t value, TracedArray like) except -1:
@@ -1081,7 +1117,7 @@ cdef int write(TracedArray view, object x) except -1:
 # -- operands ------------------------------------------------------------------------------------------
 
 cdef bint is_number(object x):
-    return isinstance(x, (float, int, TracedScalar, np.floating, np.integer, np.bool_))
+    return isinstance(x, (float, int, TracedScalar, NP_FLOATING, NP_INTEGER, NP_BOOL))
 
 
 cdef Trace trace_of(object a, object b):
@@ -1107,14 +1143,14 @@ cdef int32_t operand_of(Trace trace, object x) except -1:
         return (<Traced>x).read()
     if isinstance(x, (float, int)):
         return trace.number(x)
-    if isinstance(x, np.ndarray):
+    if isinstance(x, NDARRAY):
         if x.dtype == object:
             return (<TracedArray>as_array_of(trace, x)).read()
         if x.ndim == 0:
             plain_array(x)
             return trace.number(<double>x.item())
         return trace.constant(x)
-    if isinstance(x, np.generic):
+    if isinstance(x, GENERIC):
         if x.dtype.kind not in "fiub":
             plain_array(np.asarray(x))
         return trace.number(<double>float(x))
@@ -1125,15 +1161,15 @@ cdef int32_t operand_of(Trace trace, object x) except -1:
 
 cdef int weak_code(Trace trace, object x, int32_t value):
     """Dtype of an operand for promotion; -1: weak (a Python number)."""
-    if isinstance(x, (float, int)) and not isinstance(x, (bool, np.floating)):
+    if isinstance(x, (float, int)) and not isinstance(x, (bool, NP_FLOATING)):
         return -1
-    if isinstance(x, bool) or isinstance(x, np.bool_):
+    if isinstance(x, bool) or isinstance(x, NP_BOOL):
         return BOOL
-    if isinstance(x, np.ndarray) and x.dtype.kind in "iu" or isinstance(x, np.integer):
+    if isinstance(x, NDARRAY) and x.dtype.kind in "iu" or isinstance(x, NP_INTEGER):
         return F64
-    if isinstance(x, np.float32) or isinstance(x, np.ndarray) and x.dtype == np.float32:
+    if isinstance(x, NP_FLOAT32) or isinstance(x, NDARRAY) and x.dtype == np.float32:
         return F32
-    if isinstance(x, np.generic):
+    if isinstance(x, GENERIC):
         return F64
     return trace.tape.code[value].dtype
 
@@ -1168,7 +1204,7 @@ cdef object unary(int op, object a):
                             "operator or the logical_not function instead.")
         code = F64
     value = trace.append(op, code, 1, x, -1, -1, trace.tape.code[x].shape, -1)
-    if op in NO_DERIVATIVE:
+    if no_derivative[op]:
         trace.active[value] = 0
     if isinstance(a, TracedScalar):
         scalar = <TracedScalar>a
@@ -1182,6 +1218,19 @@ cdef double rounded(double x, int code) noexcept:
     return <double><float>x if code == F32 else x
 
 
+cdef object array_result(Trace trace, int op, int code, int32_t x1, int32_t x2, tuple shape):
+    """One instruction of two operands of one dtype, one of which has the result's shape."""
+    cdef int32_t at = trace.tape.code[x1].shape, value
+    if trace.tape.ints[at] == 0:
+        at = trace.tape.code[x2].shape
+    value = trace.append(op, BOOL if is_predicate(op) else code, 2, x1, x2, -1, at, -1)
+    if no_derivative[op]:
+        trace.active[value] = 0
+    if not shape:
+        return make_scalar(trace, value, trace.tape.code[value].dtype, False, 0.0)
+    return wrap(trace, value, shape)
+
+
 cdef object binary(int op, object a, object b):
     cdef Trace trace
     cdef int32_t x1, x2, value
@@ -1189,9 +1238,30 @@ cdef object binary(int op, object a, object b):
     cdef bint s1 = isinstance(a, (TracedScalar, float, int)), s2 = isinstance(b, (TracedScalar, float, int))
     cdef double n1 = 0.0, n2 = 0.0
     cdef bint known = True
-    if not isinstance(a, Traced) and not isinstance(a, (float, int, np.ndarray, np.generic, list, tuple)):
+    if type(a) is TracedArray:
+        if type(b) is TracedArray:
+            if (<TracedArray>a).trace is (<TracedArray>b).trace and (<TracedArray>a).shape == (<TracedArray>b).shape:
+                trace = (<TracedArray>a).trace
+                x1 = (<TracedArray>a).read()
+                x2 = (<TracedArray>b).read()
+                code = trace.tape.code[x1].dtype
+                if code == trace.tape.code[x2].dtype and code != BOOL:
+                    return array_result(trace, op, code, x1, x2, (<TracedArray>a).shape)
+        elif type(b) is float or type(b) is int:
+            trace = (<TracedArray>a).trace
+            x1 = (<TracedArray>a).read()
+            code = trace.tape.code[x1].dtype
+            if code != BOOL:
+                return array_result(trace, op, code, x1, trace.number(b), (<TracedArray>a).shape)
+    elif type(b) is TracedArray and (type(a) is float or type(a) is int):
+        trace = (<TracedArray>b).trace
+        x2 = (<TracedArray>b).read()
+        code = trace.tape.code[x2].dtype
+        if code != BOOL:
+            return array_result(trace, op, code, trace.number(a), x2, (<TracedArray>b).shape)
+    if not isinstance(a, Traced) and not isinstance(a, (float, int, NDARRAY, GENERIC, list, tuple)):
         return NotImplemented
-    if not isinstance(b, Traced) and not isinstance(b, (float, int, np.ndarray, np.generic, list, tuple)):
+    if not isinstance(b, Traced) and not isinstance(b, (float, int, NDARRAY, GENERIC, list, tuple)):
         return NotImplemented
     trace = trace_of(a, b)
     x1 = operand_of(trace, a)
@@ -1216,13 +1286,13 @@ cdef object binary(int op, object a, object b):
             n2 = (<TracedScalar>b).number
         else:
             n2 = b
-        if op in NO_DERIVATIVE:
+        if no_derivative[op]:
             trace.active[value] = 0
         if known:
             return make_scalar(trace, value, code, True, rounded(ad_evaluate(op, n1, n2, 0.0), code))
         return make_scalar(trace, value, code, False, 0.0)
     value, shape = combine(trace, op, code, x1, x2)
-    if op in NO_DERIVATIVE:
+    if no_derivative[op]:
         trace.active[value] = 0
     return result(trace, value, shape) if shape or (s1 and s2) else zero_d(trace, value, a, b)
 
@@ -1456,7 +1526,7 @@ def cumsum(x, int axis, bint reverse=False):
 
 def new_array(Trace trace, shape, dtype=np.float64, fill=0.0):
     """A fresh traced array of this trace, filled with a number or a traced scalar (None: left empty)."""
-    cdef tuple dims = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple([int(d) for d in shape])
+    cdef tuple dims = (int(shape),) if isinstance(shape, (int, NP_INTEGER)) else tuple([int(d) for d in shape])
     cdef int32_t at, value
     cdef int code = DTYPE_CODE[np.dtype(dtype)]
     trace.check()
@@ -1482,11 +1552,11 @@ cdef object as_array_of(Trace trace, object x):
         return x
     if isinstance(x, TracedScalar):
         return as_array(x)
-    if isinstance(x, (float, int, np.generic)):
+    if isinstance(x, (float, int, GENERIC)):
         return wrap(trace, trace.append(AD_OP_IDENTITY, F64, 1, operand_of(trace, x), -1, -1, SCALAR_SHAPE, -1), ())
-    if isinstance(x, np.ndarray) and x.dtype != object:
+    if isinstance(x, NDARRAY) and x.dtype != object:
         return constant_array(trace, x)
-    if isinstance(x, np.ndarray):
+    if isinstance(x, NDARRAY):
         shape, items = x.shape, list(x.reshape(-1))
         array = stack_items(trace, items)
         return array.shape_to(shape + array.shape[1:])
@@ -1506,7 +1576,7 @@ cdef bint holds_traced(object x):
             if holds_traced(item):
                 return True
         return False
-    return isinstance(x, np.ndarray) and x.dtype == object
+    return isinstance(x, NDARRAY) and x.dtype == object
 
 
 cdef object stack_items(Trace trace, list items):
@@ -1563,7 +1633,7 @@ def find_trace(x):
     """The trace of the first traced value in nested lists, tuples and object arrays; None if there is none."""
     if isinstance(x, Traced):
         return (<Traced>x).trace
-    if isinstance(x, np.ndarray) and x.dtype == object:
+    if isinstance(x, NDARRAY) and x.dtype == object:
         x = x.reshape(-1)
     elif isinstance(x, dict):
         x = x.values()
@@ -1627,7 +1697,6 @@ def cast_to(x, dtype):
 
 cdef dict UFUNCS = {}
 cdef dict OP_UFUNC = {}
-cdef set NO_DERIVATIVE = set()
 
 
 def _register():
@@ -1641,7 +1710,7 @@ def _register():
         UFUNCS[getattr(np, alias)] = optable.OPCODE[name]
     for row in optable.ROWS[:optable.N_ELEMENTWISE]:
         if row.partials and all(p == 0.0 for p in row.partials) and not row.missing:
-            NO_DERIVATIVE.add(optable.OPCODE[row.name.upper()])
+            no_derivative[<int>optable.OPCODE[row.name.upper()]] = 1
 
 
 _register()

@@ -336,34 +336,40 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
         return out
     if mode not in ("edge", "wrap", "reflect", "symmetric"):
         raise ValueError(f"pad: mode {mode!r} is not supported on differentiated arrays")
+    # as NumPy does it: the middle, then the edges of each axis from what is there already
+    out = traced.new_array(
+        traced.trace_of_value(array), [d + int(w.sum()) for d, w in zip(array.shape, widths, strict=True)], array.dtype, None
+    )
+    middle = [slice(int(w[0]), int(w[0]) + d) for d, w in zip(array.shape, widths, strict=True)]
+    out[tuple(middle)] = array
     for k, (before, after) in enumerate(widths):
-        if before or after:
-            array = padded(array, k, int(before), int(after), mode)
-    return array
+        edges(out, [slice(None)] * k, middle[k], middle[k + 1 :], int(before), int(after), mode)
+    return out
 
 
-def padded(a: Any, axis: int, before: int, after: int, mode: str) -> Any:
-    """One axis padded with elements of the array: by slices where each is needed once, else by index."""
-    n = a.shape[axis]
-    lead = (slice(None),) * axis
-
-    def part(start: int, stop: int, reverse: bool = False) -> Any:
-        piece = a[(*lead, slice(start, stop))]
-        return flip(piece, axis) if reverse else piece
-
-    def spread(piece: Any, count: int) -> Any:
-        return traced.broadcast_to(piece, (*a.shape[:axis], count, *a.shape[axis + 1 :]))
-
-    if mode == "edge":
-        return concatenate([spread(part(0, 1), before), a, spread(part(n - 1, n), after)], axis)
-    if max(before, after) <= n - (mode == "reflect"):
-        if mode == "wrap":
-            return concatenate([part(n - before, n), a, part(0, after)], axis)
-        if mode == "symmetric":
-            return concatenate([part(0, before, True), a, part(n - after, n, True)], axis)
-        return concatenate([part(1, before + 1, True), a, part(n - 1 - after, n - 1, True)], axis)
+def edges(out: Any, lead: list[Any], middle: slice, rest: list[Any], before: int, after: int, mode: str) -> None:
+    """Fill what lies before and after the middle of one axis, from the middle."""
+    start, stop = middle.start, middle.stop
+    n = stop - start
     pad_plain: Any = np.pad
-    return take(a, pad_plain(np.arange(n), (before, after), mode), axis)
+    source = pad_plain(np.arange(n), (before, after), mode) + start
+
+    def assign(to: slice, index: np.ndarray) -> None:
+        steps = np.diff(index)
+        if mode == "edge" or index.size == 1:
+            piece = out[(*lead, slice(int(index[0]), int(index[0]) + 1), *rest)]
+        elif (steps == 1).all():
+            piece = out[(*lead, slice(int(index[0]), int(index[-1]) + 1), *rest)]
+        elif (steps == -1).all():
+            piece = flip(out[(*lead, slice(int(index[-1]), int(index[0]) + 1), *rest)], len(lead))
+        else:
+            piece = out[(*lead, slice(None), *rest)][(*[slice(None)] * len(lead), index)]
+        out[(*lead, to, *rest)] = piece
+
+    if before:
+        assign(slice(0, before), source[:before])
+    if after:
+        assign(slice(stop, stop + after), source[before + n :])
 
 
 @implements(np.take)

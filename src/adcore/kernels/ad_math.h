@@ -294,12 +294,12 @@ AD_INLINE double ad_nextafter(double a, double b) { return nextafter(a, b); }
 AD_INLINE double ad_sign(double x) { return x != x ? x : (double)((x > 0) - (x < 0)); }
 AD_INLINE double ad_square(double x) { return x * x; }
 
-/* NumPy: a NaN wins. */
-AD_INLINE double ad_maximum(double a, double b) { return (a > b) | (a != a) ? a : b; }
-AD_INLINE double ad_minimum(double a, double b) { return (a < b) | (a != a) ? a : b; }
+/* NumPy: a NaN wins. (Two choices rather than one with `or`: gcc 12 vectorises these.) */
+AD_INLINE double ad_maximum(double a, double b) { double y = a > b ? a : b; return a != a ? a : y; }
+AD_INLINE double ad_minimum(double a, double b) { double y = a < b ? a : b; return a != a ? a : y; }
 /* NumPy: a NaN loses. */
-AD_INLINE double ad_fmax(double a, double b) { return (a >= b) | (b != b) ? a : b; }
-AD_INLINE double ad_fmin(double a, double b) { return (a <= b) | (b != b) ? a : b; }
+AD_INLINE double ad_fmax(double a, double b) { double y = a >= b ? a : b; return b != b ? a : y; }
+AD_INLINE double ad_fmin(double a, double b) { double y = a <= b ? a : b; return b != b ? a : y; }
 
 AD_INLINE double ad_logaddexp(double a, double b) {
     double m = a > b ? a : b, y = m + ad_log1p(ad_exp(-fabs(a - b)));

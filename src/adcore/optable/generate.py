@@ -123,7 +123,7 @@ def main(directory):
     for row in elementwise:
         params = ", ".join(f"double x{k + 1}" for k in range(len(row.args)))
         body = in_c(row.value)
-        scalar.append(f"static inline double c_{row.name}({params}) {{ return {body}; }}")
+        scalar.append(f"AD_INLINE double c_{row.name}({params}) {{ return {body}; }}")
     scalar += [
         "",
         "/* one elementwise op on scalars, as the kernels compute it */",

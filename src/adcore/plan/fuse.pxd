@@ -63,6 +63,9 @@ cdef class Fusion:
     cdef int32_t choose(self, GroupKind kind, int32_t space, int32_t earliest) except -1
     cdef int join(self, int32_t group, int32_t value) except -1
     cdef int32_t after(self, int32_t root, bint same_group) noexcept
+    cdef int record_reads(self, int32_t value) except -1
+    cdef int sink(self) except -1
+    cdef int rebuild(self) except -1
     cdef int place_scalar(self, int32_t value) except -1
     cdef int place_computed(self, int32_t value, int first_arg) except -1
     cdef Operand own_operand(self, int32_t value, int k) noexcept

@@ -26,6 +26,8 @@ from adcore.tape.program cimport Instr, arg, n_args, same_shape
 cdef enum:
     MEMBERS_MAX = 96        # instructions a group holds: bounds its registers
     CANDIDATES = 32         # groups of a space that are looked at
+    NOBODY = -1             # who wants a value, as sinking sees it
+    SEVERAL = -2
 
 
 cdef Role role_of(int op) noexcept nogil:
@@ -267,8 +269,43 @@ cdef class Fusion:
             earliest = max(earliest, self.after(root, scalar))
         group = self.choose(SCALARS, 0, earliest)
         self.join(group, value)
-        for k in range(n_args(instr)):
+        return self.record_reads(value)
+
+    cdef int record_reads(self, int32_t value) except -1:
+        """What an instruction reads from memory, now that it has a group."""
+        cdef Instr *instr = &self.program.code[value]
+        cdef int32_t group = self.group_of[value], root
+        cdef Role role = role_of(instr.op)
+        cdef uint8_t kind = (<Seed *>self.groups.data)[group].kind
+        cdef Operand operand
+        cdef int k, n = n_args(instr)
+        if kind == BLOCKS:
+            if role in (MAPPED, FILLED):
+                n = 0 if instr.op == AD_OP_EMPTY else 1
+                self.in_memory[value] = 1
+            elif role == STORED:
+                self.in_memory[value] = 1
+                if n == 2:
+                    self.add_base(instr.x1, group)
+            for k in range(n - 1 if role == STORED else 0, n):
+                operand = self.own_operand(value, k)
+                if operand.scalar or (operand.direct and self.in_register(operand.root, group)):
+                    continue
+                self.add_reader(operand.root, group, 0, operand.offset, operand.strides, self.space_of(value))
+            return 0
+        if kind == SINGLE:
+            self.in_memory[value] = 1
+        for k in range(n):
             root = arg(instr, self.program.ints, k)
+            if kind == SINGLE:
+                if self.program.code[root].op in (AD_OP_FULL, AD_OP_EMPTY) and not self.demanded[root]:
+                    continue
+                if k == 0 and starts_from_base(instr.op):
+                    self.add_base(root, group)
+                    continue
+                if (instr.op == AD_OP_MATMUL and self.program.code[root].op == AD_OP_VIEW
+                        and not self.demanded[root]):
+                    root = self.program.code[root].x1
             if self.program.ints[self.program.code[root].shape] > 0:
                 self.add_reader(root, group, 1, 0, NULL, 0)
         return 0
@@ -297,16 +334,10 @@ cdef class Fusion:
                     # the group reads the old base elsewhere: store from a temporary afterwards
                     group = self.choose(BLOCKS, space, group + 1)
                 self.join(group, value)
-            self.add_base(instr.x1, group)
         else:
             group = self.choose(BLOCKS, space, earliest)
             self.join(group, value)
-        for k in range(first_arg, n):
-            operand = self.own_operand(value, k)
-            if operand.scalar or (operand.direct and self.in_register(operand.root, group)):
-                continue
-            self.add_reader(operand.root, group, 0, operand.offset, operand.strides, space)
-        return 0
+        return self.record_reads(value)
 
     cdef Operand own_operand(self, int32_t value, int k) noexcept:
         """Argument k, or the instruction's own map when it is a view or fill in memory."""
@@ -393,23 +424,93 @@ cdef class Fusion:
             self.last_use[base] = group
 
     cdef int place_opaque(self, int32_t value) except -1:
-        cdef Instr *instr = &self.program.code[value]
-        cdef int32_t root, group
-        cdef int k
-        group = self.open_group(SINGLE, instr.shape)
-        self.join(group, value)
-        for k in range(n_args(instr)):
-            root = arg(instr, self.program.ints, k)
-            if self.program.code[root].op in (AD_OP_FULL, AD_OP_EMPTY) and not self.demanded[root]:
+        self.join(self.open_group(SINGLE, self.program.code[value].shape), value)
+        return self.record_reads(value)
+
+    # -- sinking ---------------------------------------------------------------
+
+    cdef int sink(self) except -1:
+        """Move instructions to the one later group that uses them, where that saves memory traffic.
+
+        Placing puts an instruction into the earliest group that can compute it. When all its users
+        are in one later group over the same space, it belongs there: its value stays in a
+        register and its operands, if they are in memory, are read there anyway.
+        """
+        cdef Py_ssize_t i
+        cdef Instr *instr
+        cdef Operand operand
+        cdef Role role
+        cdef int k, n, shared
+        cdef int32_t group, target
+        cdef bint moved = False
+        cdef int32_t *wanted = <int32_t *>PyMem_RawCalloc(self.program.length + 1, sizeof(int32_t))
+        if wanted == NULL:
+            raise MemoryError()
+        for i in range(self.program.length):
+            wanted[i] = NOBODY
+        for i in range(self.program.n_results):
+            wanted[self.program.results[i]] = SEVERAL
+        for i in range(self.program.length - 1, -1, -1):
+            group = self.group_of[i]
+            if group < 0:
                 continue
-            if k == 0 and starts_from_base(instr.op):
-                self.add_base(root, group)
+            instr = &self.program.code[i]
+            role = role_of(instr.op)
+            n = n_args(instr)
+            if (role == COMPUTED and wanted[i] > group and (<Seed *>self.groups.data)[group].kind == BLOCKS
+                    and self.can_join(wanted[i], BLOCKS, instr.shape)):
+                target = wanted[i]
+                shared = 0
+                for k in range(n):
+                    operand = self.own_operand(<int32_t>i, k)
+                    if (operand.direct and self.in_register(operand.root, group)
+                            and wanted[operand.root] not in (NOBODY, target)):
+                        shared += 1
+                if shared < 2:
+                    (<Seed *>self.groups.data)[target].count += 1
+                    (<Seed *>self.groups.data)[group].count -= 1
+                    self.group_of[i] = target
+                    group = target
+                    moved = True
+            if (<Seed *>self.groups.data)[group].kind != BLOCKS:
+                for k in range(n):
+                    wanted[arg(instr, self.program.ints, k)] = SEVERAL
                 continue
-            if (instr.op == AD_OP_MATMUL and self.program.code[root].op == AD_OP_VIEW
-                    and not self.demanded[root]):
-                root = self.program.code[root].x1
-            if self.program.ints[self.program.code[root].shape] > 0:
-                self.add_reader(root, group, 1, 0, NULL, 0)
+            for k in range(n):
+                if role == STORED and n == 2 and k == 0:
+                    wanted[instr.x1] = SEVERAL
+                    continue
+                operand = self.own_operand(<int32_t>i, k)
+                if operand.direct and (wanted[operand.root] == NOBODY or wanted[operand.root] == group):
+                    wanted[operand.root] = group
+                else:
+                    wanted[operand.root] = SEVERAL
+        PyMem_RawFree(wanted)
+        if moved:
+            self.rebuild()
+        return 0
+
+    cdef int rebuild(self) except -1:
+        """Members, reads and lifetimes again, from ``group_of``."""
+        cdef Py_ssize_t i
+        cdef Seed *seed
+        for i in range(self.groups.n):
+            seed = (<Seed *>self.groups.data) + i
+            seed.head = -1
+            seed.tail = -1
+            seed.count = 0
+        self.readers.n = 0
+        for i in range(self.program.length):
+            self.first_reader[i] = -1
+            self.last_use[i] = -1
+            self.in_memory[i] = 0
+            self.next_member[i] = -1
+        for i in range(self.program.length):
+            if self.group_of[i] >= 0:
+                self.join(self.group_of[i], <int32_t>i)
+        for i in range(self.program.length):
+            if self.group_of[i] >= 0:
+                self.record_reads(<int32_t>i)
         return 0
 
     cdef int demand(self) except -1:
@@ -463,29 +564,15 @@ cdef Fusion fuse(Program program):
         scalar = program.ints[instr.shape] == 0
         if role == LEAF or (fusion.n_users[i] == 0):
             continue
-        if role == FILLED:
-            if scalar and instr.op == AD_OP_FULL:
-                fusion.place_scalar(<int32_t>i)
-            elif fusion.demanded[i]:
-                fusion.place_computed(<int32_t>i, 0)
-                fusion.in_memory[i] = 1
-        elif role == MAPPED:
-            if scalar:
-                fusion.place_scalar(<int32_t>i)
-            elif fusion.demanded[i]:
-                fusion.place_computed(<int32_t>i, 0)
-                fusion.in_memory[i] = 1
-        elif role == COMPUTED:
-            if scalar:
-                fusion.place_scalar(<int32_t>i)
-            else:
-                fusion.place_computed(<int32_t>i, 0)
-        elif role == STORED:
-            fusion.in_memory[i] = 1
-            fusion.place_computed(<int32_t>i, instr.nargs - 1)
-        else:
-            fusion.in_memory[i] = 1
+        if scalar and role in (COMPUTED, MAPPED) or scalar and instr.op == AD_OP_FULL:
+            fusion.place_scalar(<int32_t>i)
+        elif role == COMPUTED or role == STORED:
+            fusion.place_computed(<int32_t>i, instr.nargs - 1 if role == STORED else 0)
+        elif role == OPAQUE:
             fusion.place_opaque(<int32_t>i)
+        elif fusion.demanded[i]:
+            fusion.place_computed(<int32_t>i, 0)
+    fusion.sink()
     for i in range(program.n_results):
         fusion.in_memory[program.results[i]] = 1
         fusion.last_use[program.results[i]] = <int32_t>fusion.groups.n

@@ -1525,7 +1525,8 @@ def cumsum(x, int axis, bint reverse=False):
 
 
 def new_array(Trace trace, shape, dtype=np.float64, fill=0.0):
-    """A fresh traced array of this trace, filled with a number or a traced scalar (None: left empty)."""
+    """A fresh traced array of this trace, filled with a number or a traced scalar; with None the caller
+    writes every element before any is read."""
     cdef tuple dims = (int(shape),) if isinstance(shape, (int, NP_INTEGER)) else tuple([int(d) for d in shape])
     cdef int32_t at, value
     cdef int code = DTYPE_CODE[np.dtype(dtype)]
@@ -1533,8 +1534,10 @@ def new_array(Trace trace, shape, dtype=np.float64, fill=0.0):
     if any([d < 0 for d in dims]):
         raise ValueError(f"{where_text()}negative dimensions are not allowed")
     at = trace.shape_of_tuple(dims)
-    # an array that is never written everywhere must still be defined: empty is zero here
-    value = trace.append(AD_OP_FULL, code, 1, operand_of(trace, 0.0 if fill is None else fill), -1, -1, at, -1)
+    if fill is None:
+        value = trace.append(AD_OP_EMPTY, code, 0, -1, -1, -1, at, -1)
+    else:
+        value = trace.append(AD_OP_FULL, code, 1, operand_of(trace, fill), -1, -1, at, -1)
     return wrap(trace, value, dims)
 
 

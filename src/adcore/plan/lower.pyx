@@ -73,6 +73,7 @@ cdef class Lowering:
     cdef int32_t *lane_of
     cdef int32_t *first_loaded  # reads of a root made by the current group
     cdef Pool lanes, loaded, elements, ranked, free_regs
+    cdef Pool bounds            # int64: first byte and one past the last, of each access of the step
 
     def __cinit__(self, Program program):
         cdef Py_ssize_t n = program.length + 1
@@ -82,6 +83,7 @@ cdef class Lowering:
         pool_init(&self.elements, sizeof(int64_t))
         pool_init(&self.ranked, sizeof(Ranked))
         pool_init(&self.free_regs, sizeof(int32_t))
+        pool_init(&self.bounds, 2 * sizeof(int64_t))
         self.mark = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.lane_of = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.first_loaded = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
@@ -97,6 +99,7 @@ cdef class Lowering:
         pool_free(&self.elements)
         pool_free(&self.ranked)
         pool_free(&self.free_regs)
+        pool_free(&self.bounds)
         PyMem_RawFree(self.mark)
         PyMem_RawFree(self.lane_of)
         PyMem_RawFree(self.first_loaded)
@@ -670,6 +673,10 @@ cdef class Lowering:
         cdef int32_t i, n_temps = 0, n_direct = 0, lane
         cdef int32_t forever = step.n_ops + 1
         self.free_regs.n = 0
+        self.bounds.n = 0
+        pool_add(&self.bounds, step.n_loads + step.n_stores)
+        for i in range(step.n_loads + step.n_stores):
+            self.extent(step, &loads[i], <int64_t *>self.bounds.data + 2 * i)
         for i in range(step.n_ops):
             lanes[ops[i].x1].last = i
             lanes[ops[i].x2].last = i
@@ -680,7 +687,7 @@ cdef class Lowering:
         for i in range(step.n_loads):
             lane = loads[i].reg
             # a pointer is no snapshot: what a write of this step changes is copied first
-            if loads[i].direct and not self.is_overwritten(step, &loads[i]):
+            if loads[i].direct and not self.is_overwritten(step, i):
                 n_direct += 1
                 lanes[lane].access = i
                 lanes[lane].physical = -1 - n_direct
@@ -695,7 +702,7 @@ cdef class Lowering:
         # a value computed straight into memory: only fresh memory that no read of this step touches
         for i in range(step.n_stores):
             lane = stores[i].reg
-            if stores[i].direct and lanes[lane].physical == -1 and not self.reads_overlap(step, &stores[i]):
+            if stores[i].direct and lanes[lane].physical == -1 and not self.reads_overlap(step, i):
                 n_direct += 1
                 lanes[lane].physical = -1 - n_direct
                 stores[i].direct = 2
@@ -740,32 +747,29 @@ cdef class Lowering:
             it.last = -2
         return 0
 
-    cdef bint reads_overlap(self, const Step *step, const Access *store) noexcept:
+    cdef bint reads_overlap(self, const Step *step, int32_t store) noexcept:
         """Does a read of this step touch the memory that the store writes?"""
-        cdef Access *loads = (<Access *>self.plan.accesses.data) + step.first_load
         cdef int32_t i
         for i in range(step.n_loads):
-            if self.overlap(step, &loads[i], store):
+            if self.overlap(step, i, step.n_loads + store):
                 return True
         return False
 
-    cdef bint is_overwritten(self, const Step *step, const Access *load) noexcept:
+    cdef bint is_overwritten(self, const Step *step, int32_t load) noexcept:
         """Does a write of this step touch the memory that the load reads?"""
-        cdef Access *stores = (<Access *>self.plan.accesses.data) + step.first_store
         cdef int32_t i
         for i in range(step.n_stores):
-            if self.overlap(step, load, &stores[i]):
+            if self.overlap(step, load, step.n_loads + i):
                 return True
         return False
 
-    cdef bint overlap(self, const Step *step, const Access *one, const Access *other) noexcept:
+    cdef bint overlap(self, const Step *step, int32_t i, int32_t j) noexcept:
+        """Do accesses i and j of the step share an element?"""
+        cdef const Access *one = (<Access *>self.plan.accesses.data) + step.first_load + i
+        cdef const Access *other = (<Access *>self.plan.accesses.data) + step.first_load + j
+        cdef const int64_t *bounds = <int64_t *>self.bounds.data
         cdef const int64_t *longs = <int64_t *>self.plan.longs.data
-        cdef int64_t[2] first, second
-        if one.slot != other.slot:
-            return False
-        self.extent(step, one, first)
-        self.extent(step, other, second)
-        if first[1] <= second[0] or second[1] <= first[0]:
+        if one.slot != other.slot or bounds[2 * i + 1] <= bounds[2 * j] or bounds[2 * j + 1] <= bounds[2 * i]:
             return False
         return one.dtype != other.dtype or not maps_disjoint(
             step.ndim, longs + step.dims, one.offset, longs + one.strides, other.offset, longs + other.strides)

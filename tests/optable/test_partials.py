@@ -217,3 +217,10 @@ def test_opcodes_are_rows_in_order_elementwise_first():
     kinds = [row.kind for row in optable.ROWS]
     assert kinds == ["elementwise"] * optable.N_ELEMENTWISE + ["structural"] * (len(kinds) - optable.N_ELEMENTWISE)
     assert all(len(row.partials) == len(row.args) for row in ROWS)
+
+
+def test_the_rows_of_the_build_are_the_rows_of_the_source():
+    from adcore.optable import language, rows
+
+    assert rows.ROWS == optable.ROWS
+    assert optable.templates() == [[language.as_template(p) for p in row.partials] for row in ROWS]

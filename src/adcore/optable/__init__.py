@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from .language import as_template
-from .rows import ROWS, Row
+from .row import Row
+
+try:
+    from ._generated import FIELDS, TEMPLATES  # the rows as the build wrote them: parsing takes 10 ms
+except ModuleNotFoundError:
+    from .language import as_template
+    from .rows import ROWS
+
+    TEMPLATES = [[as_template(p) for p in row.partials] for row in ROWS if row.kind == "elementwise"]
+else:
+    ROWS = [Row(*fields) for fields in FIELDS]
 
 NAMES = tuple(row.name.upper() for row in ROWS)
 OPCODE = {name: number for number, name in enumerate(NAMES)}
@@ -14,7 +23,7 @@ UFUNC_OP = {row.ufunc: row.name.upper() for row in ROWS if row.ufunc}
 
 def templates():
     """For each elementwise opcode, the template of each argument's partial derivative."""
-    return [[as_template(p) for p in row.partials] for row in ROWS[:N_ELEMENTWISE]]
+    return TEMPLATES
 
 
-__all__ = ["NAMES", "N_ELEMENTWISE", "OPCODE", "ROW", "ROWS", "UFUNC_OP", "Row", "templates"]
+__all__ = ["NAMES", "N_ELEMENTWISE", "OPCODE", "ROW", "ROWS", "TEMPLATES", "UFUNC_OP", "Row", "templates"]

@@ -1,15 +1,16 @@
 """Build time: write the opcodes and the elementwise kernels that follow from the op table.
 
 Usage: ``python -m adcore.optable.generate DIRECTORY`` writes ``ad_opcodes.h``,
-``adcore/optable/opcodes.pxd`` and ``elementwise.pxi`` below it.
+``ad_values.h``, ``elementwise.pxi``, ``adcore/optable/opcodes.pxd`` and ``_generated.py`` below it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import sys
 
-from . import N_ELEMENTWISE, NAMES, ROWS, language
+from . import N_ELEMENTWISE, NAMES, ROWS, TEMPLATES, language
 from .language import in_c
 
 MAIN = """
@@ -117,6 +118,13 @@ def main(directory):
     pxd = ["cdef enum:", f"    AD_N_ELEMENTWISE = {N_ELEMENTWISE}", f"    AD_N_OPS = {len(NAMES)}"]
     pxd += [f"    AD_OP_{name} = {number}" for number, name in enumerate(NAMES)]
     write(where / "adcore" / "optable" / "opcodes.pxd", "\n".join(pxd) + "\n")
+    fields = [tuple(getattr(row, f.name) for f in dataclasses.fields(row)) for row in ROWS]
+    write(
+        where / "adcore" / "optable" / "_generated.py",
+        '"""Generated from rows.py: fields of each row, and its templates."""\n\n'
+        "from math import inf, nan  # noqa: F401\n\n"
+        f"FIELDS = {fields!r}\nTEMPLATES = {TEMPLATES!r}\n",
+    )
     write(where / "adcore" / "__init__.pxd", "")
     write(where / "adcore" / "optable" / "__init__.pxd", "")
     scalar = ["/* generated from the op table: the value of each elementwise op */"]

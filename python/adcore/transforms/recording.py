@@ -78,8 +78,11 @@ class Recording:
         runnable = rebind.rebound(f, self.trace)
         try:
             self.result = runnable(*new_args, **kwargs)
-        except BaseException:
+        except BaseException as error:
             self.trace.close()
+            # NumPy hides our message behind one of its own when a plain array is written into
+            if isinstance(error.__cause__, errors.LostTrace):
+                raise error.__cause__ from None
             raise
 
     def active_leaf(self, x: Any, path: str) -> Any:

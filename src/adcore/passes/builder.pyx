@@ -532,6 +532,11 @@ cdef class Builder:
                 base = -1
             if op == AD_OP_SUM and size_at(ints, space) == 0:
                 return self.filled(dtype, 0.0, shape)
+            if op == AD_OP_SUM and self.out.code[x].op == AD_OP_FULL:
+                found = self.sum_of_full(dtype, x, shape, offset, own)
+                if found >= 0:
+                    return found
+                ints = self.out.ints
             if op != AD_OP_ACCUMULATE and self.covers(shape, x, offset, own):
                 step = 1
                 for k in range(ints[shape] - 1, -1, -1):
@@ -561,6 +566,25 @@ cdef class Builder:
         if base < 0:
             return self.append(op, dtype, 1, x, -1, -1, shape, self.add_map(offset, own, ndim))
         return self.append(op, dtype, 2, base, x, -1, shape, self.add_map(offset, own, ndim))
+
+    cdef int32_t sum_of_full(self, uint8_t dtype, int32_t x, int32_t shape, int64_t offset,
+                             const int64_t *strides) except -2:
+        """The sum of equal elements over whole axes: a multiple, however many there are; NO for other maps."""
+        cdef const int64_t *ints = self.out.ints
+        cdef int32_t space = self.out.code[x].shape, scalar = self.out.code[x].x1
+        cdef int64_t k, count = 1, step = 1
+        if offset != 0:
+            return NO
+        for k in range(ints[space] - 1, -1, -1):
+            if strides[k] == 0:
+                count *= ints[space + 1 + k]
+            elif strides[k] != step:
+                return NO
+            else:
+                step *= ints[space + 1 + k]
+        if step != size_at(ints, shape):
+            return NO
+        return self.full(dtype, self.elementwise(AD_OP_MUL, F64, SCALAR_SHAPE, scalar, self.literal(<double>count)), shape)
 
     # -- any instruction ---------------------------------------------------------------
 

@@ -193,7 +193,10 @@ def method(self: Any, name: str) -> Any:
     if ours is not None:
         return functools.partial(ours, self)
     if name == "flat":
-        return self.reshape(-1)
+        flat = self.reshape(-1)
+        if not traced.shares_buffer(self, flat):
+            raise refuse("ndarray.flat of an array that is not contiguous")
+        return flat
     if hasattr(np.ndarray, name):
         raise refuse(f"ndarray.{name}")
     raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")

@@ -252,6 +252,8 @@ class Rebinder:
         if isinstance(value, functools.partial):
             f = self.twin(value.func)
             return value if f is value.func else functools.partial(f, *value.args, **value.keywords)
+        if type(value) is np.vectorize:
+            return self.numpy.vectorize(self.twin(value.pyfunc))
         if isinstance(value, types.BuiltinFunctionType):
             if getattr(value, "__module__", None) == "math":
                 return math_twin(value.__name__)

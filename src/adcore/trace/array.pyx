@@ -695,7 +695,7 @@ cdef class TracedArray(Traced):
     def __array__(self, dtype=None, copy=None):
         if self.is_active():
             raise self.lost("np.asarray() or a function that is not NumPy's",
-                            "Use NumPy's own functions, or give the function a derivative with adcore.custom_vjp.")
+                            "Use NumPy's own functions, or wrap the value in adcore.stop_gradient if its derivative is not wanted.")
         array = self.concrete()
         return np.array(array, dtype=dtype)
 
@@ -1102,6 +1102,10 @@ cdef int write(TracedArray view, object x) except -1:
     value = cast(trace, source.read(), view)
     if 0 in view.shape:
         return 0
+    if view.steps is not None:
+        for d, step in zip(view.shape, view.steps):
+            if step == 0 and d > 1:
+                raise ValueError(f"{where_text()}assignment destination is read-only: it is a broadcast array")
     if view.steps is None:
         buffer.pending = None
         buffer.value = value
@@ -1747,3 +1751,8 @@ def constant_part(x):
     if isinstance(x, TracedScalar):
         return make_scalar(trace, value, (<TracedScalar>x).code, (<TracedScalar>x).known, (<TracedScalar>x).number)
     return wrap(trace, value, x.shape)
+
+
+def shares_buffer(a, b):
+    """Do two traced arrays write into the same memory?"""
+    return (<TracedArray?>a).buffer is (<TracedArray?>b).buffer

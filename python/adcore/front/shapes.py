@@ -351,25 +351,29 @@ def edges(out: Any, lead: list[Any], middle: slice, rest: list[Any], before: int
     """Fill what lies before and after the middle of one axis, from the middle."""
     start, stop = middle.start, middle.stop
     n = stop - start
-    pad_plain: Any = np.pad
-    source = pad_plain(np.arange(n), (before, after), mode) + start
+    axis = len(lead)
 
-    def assign(to: slice, index: np.ndarray) -> None:
-        steps = np.diff(index)
-        if mode == "edge" or index.size == 1:
-            piece = out[(*lead, slice(int(index[0]), int(index[0]) + 1), *rest)]
-        elif (steps == 1).all():
-            piece = out[(*lead, slice(int(index[0]), int(index[-1]) + 1), *rest)]
-        elif (steps == -1).all():
-            piece = flip(out[(*lead, slice(int(index[-1]), int(index[0]) + 1), *rest)], len(lead))
-        else:
-            piece = out[(*lead, slice(None), *rest)][(*[slice(None)] * len(lead), index)]
+    def part(first: int, last: int, reverse: bool = False) -> Any:
+        piece = out[(*lead, slice(first, last), *rest)]
+        return flip(piece, axis) if reverse else piece
+
+    for count, to in ((before, slice(0, before)), (after, slice(stop, stop + after))):
+        low = to.start == 0
+        if not count:
+            continue
+        if mode == "edge":
+            piece = part(start, start + 1) if low else part(stop - 1, stop)
+        elif mode == "wrap" and count <= n:
+            piece = part(stop - count, stop) if low else part(start, start + count)
+        elif mode == "symmetric" and count <= n:
+            piece = part(start, start + count, True) if low else part(stop - count, stop, True)
+        elif mode == "reflect" and count < n:
+            piece = part(start + 1, start + 1 + count, True) if low else part(stop - 1 - count, stop - 1, True)
+        else:  # more than the array has: elements repeat
+            pad_plain: Any = np.pad
+            source = pad_plain(np.arange(n), (before, after), mode)
+            piece = take(part(start, stop), source[:before] if low else source[before + n :], axis)
         out[(*lead, to, *rest)] = piece
-
-    if before:
-        assign(slice(0, before), source[:before])
-    if after:
-        assign(slice(stop, stop + after), source[before + n :])
 
 
 @implements(np.take)

@@ -69,7 +69,7 @@ def differentiate(
         trace = recording.trace
         if value is None:
             # a plain number: whatever leaves the trace of an active value raises, so it depends on nothing
-            number = np.float64(result)
+            number: Any = np.float64(result)
             adjoints = [np.zeros_like(trace.inputs[k]) for k in wrt]
         else:
             trace.tape.set_results([value])

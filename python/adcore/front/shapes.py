@@ -325,25 +325,26 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
-    widths = np.broadcast_to(np.asarray(pad_width), (len(array.shape), 2))
+    if isinstance(pad_width, int):
+        widths = [(pad_width, pad_width)] * len(array.shape)
+    else:
+        widths = [(int(w[0]), int(w[1])) for w in np.broadcast_to(np.asarray(pad_width), (len(array.shape), 2))]
     if mode == "constant":
         fill = kwargs.get("constant_values", 0)
         if np.ndim(fill):
             raise ValueError("pad: constant_values must be one number")
-        out = traced.new_array(traced.trace_of_value(array), [d + int(w.sum()) for d, w in zip(array.shape, widths, strict=True)],
+        out = traced.new_array(traced.trace_of_value(array), [d + sum(w) for d, w in zip(array.shape, widths, strict=True)],
                                array.dtype, fill)  # fmt: skip
-        out[tuple(slice(int(w[0]), int(w[0]) + d) for d, w in zip(array.shape, widths, strict=True))] = array
+        out[tuple(slice(w[0], w[0] + d) for d, w in zip(array.shape, widths, strict=True))] = array
         return out
     if mode not in ("edge", "wrap", "reflect", "symmetric"):
         raise ValueError(f"pad: mode {mode!r} is not supported on differentiated arrays")
     # as NumPy does it: the middle, then the edges of each axis from what is there already
-    out = traced.new_array(
-        traced.trace_of_value(array), [d + int(w.sum()) for d, w in zip(array.shape, widths, strict=True)], array.dtype, None
-    )
-    middle = [slice(int(w[0]), int(w[0]) + d) for d, w in zip(array.shape, widths, strict=True)]
+    out = traced.new_array(traced.trace_of_value(array), [d + sum(w) for d, w in zip(array.shape, widths, strict=True)], array.dtype, None)
+    middle = [slice(w[0], w[0] + d) for d, w in zip(array.shape, widths, strict=True)]
     out[tuple(middle)] = array
     for k, (before, after) in enumerate(widths):
-        edges(out, [slice(None)] * k, middle[k], middle[k + 1 :], int(before), int(after), mode)
+        edges(out, [slice(None)] * k, middle[k], middle[k + 1 :], before, after, mode)
     return out
 
 

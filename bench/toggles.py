@@ -17,7 +17,7 @@ from adcore.transforms.recording import Recording  # noqa: E402  the thread limi
 
 import adcore  # noqa: E402  the thread limits come first
 from adcore.sweep import engine  # noqa: E402  the thread limits come first
-from adcore.trace import array as traced  # noqa: E402  the thread limits come first
+from adcore.tracer import array as traced  # noqa: E402  the thread limits come first
 from bench.problems import NAMES, problem  # noqa: E402  the thread limits come first
 
 MODES = [(False, True), (True, True), (False, False), (True, False)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import errors, trees
-from ..trace import array as traced
+from ..tracer import array as traced
 
 TABLE: dict[Any, Callable[..., Any]] = {}
 UFUNCS: dict[str, Callable[..., Any]] = {}

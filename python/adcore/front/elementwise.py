@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..trace import array as traced
+from ..tracer import array as traced
 from .dispatch import METHODS, UFUNCS, implements, values
 
 ew = traced.elementwise

@@ -23,7 +23,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..trace import array as traced
+from ..tracer import array as traced
 from . import dispatch
 
 LIBRARIES = ("numpy", "scipy", "math", "adcore")

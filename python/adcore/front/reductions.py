@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..trace import array as traced
+from ..tracer import array as traced
 from .dispatch import METHODS, implements, on_values, store, values
 from .shapes import arr, axes_of, axis_of, concatenate, moveaxis, take_along_axis
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..trace import array as traced
+from ..tracer import array as traced
 from .dispatch import METHODS, TABLE, any_active, implements, on_values, values
 
 

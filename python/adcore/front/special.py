@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..trace import array as traced
+from ..tracer import array as traced
 from .dispatch import UFUNCS
 from .reductions import max as reduce_max
 from .reductions import sum as reduce_sum

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import errors, trees
 from ..sweep import engine
-from ..trace import array as traced
+from ..tracer import array as traced
 from .recording import Recording, checked_argnums
 
 

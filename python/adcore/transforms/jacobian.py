@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import errors, trees
 from ..sweep import engine
-from ..trace import array as traced
+from ..tracer import array as traced
 from .recording import Recording, checked_argnums
 
 
@@ -36,26 +36,31 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     >>> pullback(np.array([1.0, 2.0]))
     (array([ 1., -2.]),)
     """
-    recording = Recording(f, primals, {}, tuple(range(len(primals))))
+    return pulled_back(f, primals, tuple(range(len(primals))))
+
+
+def pulled_back(f: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int]) -> tuple[Any, Callable[..., Any]]:
+    """`vjp` with respect to some of the arguments."""
+    recording = Recording(f, args, {}, argnums)
     trace = recording.trace
     result = recording.result
+    if not traced.is_traced(result) and traced.find_trace(result) is not None:
+        result = traced.as_traced(trace, result)
+    wrt = [k for group in recording.active for k in group]
     if not traced.is_traced(result):
         trace.close()
         if not isinstance(result, (float, int, np.ndarray, np.generic)):
             raise errors.ArgumentError(f"the function returned {type(result).__name__}; vjp needs one array or scalar")
-        np.asarray(result, dtype=float)
-        zeros = [np.zeros_like(x) for x in trace.inputs]
-        return result, lambda g: tuple(recording.gradients([zeros[k] for group in recording.active for k in group]))
+        return result, lambda g: tuple(recording.gradients([np.zeros_like(trace.inputs[k]) for k in wrt]))
     trace.tape.set_results([traced.value_number(result)])
     value = result.concrete()
     trace.close()
-    wrt = [k for group in recording.active for k in group]
 
     def pullback(g: Any) -> tuple[Any, ...]:
-        seed = np.ascontiguousarray(np.asarray(g, dtype=value.dtype))
+        seed = np.ascontiguousarray(np.asarray(g, dtype=value.dtype)).reshape(np.shape(g))
         if seed.shape != value.shape:
             raise errors.ArgumentError(f"the adjoint has shape {seed.shape}, the value {value.shape}")
-        inputs = [*trace.inputs, seed.reshape(value.shape)]
+        inputs = [*trace.inputs, seed]
         return tuple(recording.gradients(engine.pull_back(trace.tape, wrt, inputs, trace.consts, trace.scalars)))
 
     return (value[()] if value.shape == () else value), pullback
@@ -85,10 +90,7 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
         if trees.is_branch(x):
             raise errors.ArgumentError("jacobian takes one array or float to differentiate, not a tree")
 
-        def of_x(z: Any) -> Any:
-            return f(*args[:number], z, *args[number + 1 :])
-
-        y, pullback = vjp(of_x, x)
+        y, pullback = pulled_back(f, args, (number,))
         shape = np.shape(y)
         seed = np.zeros(shape)
         flat = seed.reshape(-1)

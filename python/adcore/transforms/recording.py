@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import errors, trees
 from ..front import rebind
-from ..trace import array as traced
+from ..tracer import array as traced
 
 
 def normalised(x: Any, name: str) -> np.ndarray:

@@ -187,7 +187,7 @@ cdef class Trace:
         known = self.literals.get(key)
         if known is not None:
             return known
-        if value != value or value == math.floor(value) and -16.0 <= value <= 16.0 or abs(value) == 0.5:
+        if not math.isfinite(value) or -16.0 <= value <= 16.0 and value == math.floor(value) or abs(value) == 0.5:
             found = self.append(AD_OP_LITERAL, F64, 0, -1, -1, -1, SCALAR_SHAPE, self.tape.add_real(value))
         else:
             found = self.append(AD_OP_SCALAR, F64, 0, -1, -1, -1, SCALAR_SHAPE, len(self.scalars))

@@ -1235,6 +1235,15 @@ cdef object array_result(Trace trace, int op, int code, int32_t x1, int32_t x2, 
     return wrap(trace, value, shape)
 
 
+cdef object scalar_result(Trace trace, int op, int32_t x1, int32_t x2, bint known, double n1, double n2):
+    """One instruction of two float64 scalars, and its value when theirs are known."""
+    cdef int code = BOOL if is_predicate(op) else F64
+    cdef int32_t value = trace.append(op, code, 2, x1, x2, -1, SCALAR_SHAPE, -1)
+    if no_derivative[op]:
+        trace.active[value] = 0
+    return make_scalar(trace, value, code, known, ad_evaluate(op, n1, n2, 0.0) if known else 0.0)
+
+
 cdef object binary(int op, object a, object b):
     cdef Trace trace
     cdef int32_t x1, x2, value
@@ -1263,6 +1272,20 @@ cdef object binary(int op, object a, object b):
         code = trace.tape.code[x2].dtype
         if code != BOOL:
             return array_result(trace, op, code, trace.number(a), x2, (<TracedArray>b).shape)
+    elif type(a) is TracedScalar and (<TracedScalar>a).code == F64:
+        trace = (<TracedScalar>a).trace
+        if type(b) is TracedScalar:
+            if (<TracedScalar>b).trace is trace and (<TracedScalar>b).code == F64:
+                return scalar_result(trace, op, (<TracedScalar>a).read(), (<TracedScalar>b).read(),
+                                     (<TracedScalar>a).known and (<TracedScalar>b).known,
+                                     (<TracedScalar>a).number, (<TracedScalar>b).number)
+        elif type(b) is float or type(b) is int:
+            return scalar_result(trace, op, (<TracedScalar>a).read(), trace.number(b), (<TracedScalar>a).known,
+                                 (<TracedScalar>a).number, b)
+    elif type(b) is TracedScalar and (<TracedScalar>b).code == F64 and (type(a) is float or type(a) is int):
+        trace = (<TracedScalar>b).trace
+        return scalar_result(trace, op, trace.number(a), (<TracedScalar>b).read(), (<TracedScalar>b).known, a,
+                             (<TracedScalar>b).number)
     if not isinstance(a, Traced) and not isinstance(a, (float, int, NDARRAY, GENERIC, list, tuple)):
         return NotImplemented
     if not isinstance(b, Traced) and not isinstance(b, (float, int, NDARRAY, GENERIC, list, tuple)):

@@ -36,6 +36,21 @@ def random_map(rng, base_shape):
     return offset, [strides[k] for k in order], tuple(shape[k] for k in order)
 
 
+def product(p, add, some, shape):
+    """A product of matrices, or of a vector with itself, through views that BLAS reads as they are."""
+    if len(shape) == 1:
+        column = p.emit("VIEW", some(shape), shape=(*shape, 1), ints=[0, 1, 0])
+        row = p.emit("VIEW", some(shape), shape=(1, *shape), ints=[0, 0, 1])
+        flat = p.emit("MATMUL", row, column, shape=(1, 1))
+        add(p.emit("VIEW", flat, shape=(), ints=[0]), ())
+        add(p.emit("MATMUL", column, row, shape=(*shape, *shape)), (*shape, *shape))
+        return
+    *batch, rows, columns = shape
+    steps = contiguous(shape)
+    turned = p.emit("VIEW", some(shape), shape=(*batch, columns, rows), ints=[0, *steps[:-2], 1, columns])
+    add(p.emit("MATMUL", some(shape), turned, shape=(*batch, rows, rows)), (*batch, rows, rows))
+
+
 def random_program(seed, length=30):
     """A verified program of about ``length`` instructions and its inputs."""
     rng = np.random.default_rng(seed)
@@ -62,7 +77,7 @@ def random_program(seed, length=30):
     add(p.emit("LITERAL", real=0.7), ())
     while len(p) < length:
         shape = list(values)[rng.integers(len(values))]
-        kind = rng.integers(11)
+        kind = rng.integers(14)
         if kind < 2:
             add(p.emit(str(rng.choice(UNARY)).upper(), some(shape), shape=shape), shape)
         elif kind < 5:
@@ -86,6 +101,12 @@ def random_program(seed, length=30):
             offset, strides, out = random_map(rng, shape)
             name = "UPDATE" if rng.random() < 0.6 else "ACCUMULATE"
             add(p.emit(name, some(shape), some(out), shape=shape, ints=[offset, *strides]), shape)
+        elif kind == 11:
+            axis = int(rng.integers(len(shape)))
+            sizes = [int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 :]))]
+            add(p.emit("CUMSUM", some(shape), shape=shape, ints=[*sizes, int(rng.integers(2))]), shape)
+        elif kind > 11:
+            product(p, add, some, shape)
         else:
             n = min(3, int(np.prod(shape)))
             where = rng.choice(int(np.prod(shape)), n, replace=False)

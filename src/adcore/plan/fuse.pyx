@@ -475,6 +475,8 @@ cdef class Fusion:
             if (<Seed *>self.groups.data)[group].kind != BLOCKS:
                 for k in range(n):
                     wanted[arg(instr, self.program.ints, k)] = SEVERAL
+                    # a product reads matrices through views that are not in memory themselves
+                    wanted[self.operand(arg(instr, self.program.ints, k), False).root] = SEVERAL
                 continue
             for k in range(n):
                 if role == STORED and n == 2 and k == 0:
@@ -537,7 +539,7 @@ cdef class Fusion:
                     continue
                 if own == COMPUTED or (own == STORED and k == instr.nargs - 1):
                     continue
-                if role == FILLED and (own == MAPPED or k == 0 and instr.op != AD_OP_MATMUL):
+                if role == FILLED and (own == MAPPED or k == 0 and starts_from_base(instr.op)):
                     continue                    # a base that is filled in place, or a scalar in disguise
                 if instr.op == AD_OP_MATMUL and role == MAPPED:
                     matrix = role_of(self.program.code[self.program.code[value].x1].op) not in (MAPPED, FILLED)

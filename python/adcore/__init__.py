@@ -13,8 +13,11 @@ _WHERE = {
     "grad": "transforms.gradient",
     "value_and_grad": "transforms.gradient",
     "stop_gradient": "transforms.gradient",
+    "jvp": "transforms.products",
+    "vjp": "transforms.products",
+    "hvp": "transforms.products",
     "jacobian": "transforms.jacobian",
-    "vjp": "transforms.jacobian",
+    "hessian": "transforms.jacobian",
     "trace": "transforms.recording",
     "testing": "testing",
 }

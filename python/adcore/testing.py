@@ -8,31 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from . import errors
-from .transforms.gradient import value_and_grad
+from . import errors, trees
+from .transforms.gradient import grad, value_and_grad
+from .transforms.products import jvp
 
 
 def check_grads(
     f: Callable[..., Any],
     args: Sequence[Any],
     order: int = 1,
-    modes: Sequence[str] = ("rev",),
+    modes: Sequence[str] = ("fwd", "rev"),
     rtol: float = 1e-6,
     atol: float = 1e-8,
     directions: int = 3,
 ) -> None:
-    """Compare adcore's gradient of f with central differences, and with the complex step where f allows it.
+    """Compare adcore's derivatives of f with central differences, and with the complex step where f allows it.
 
     Parameters
     ----------
     f : callable
-        Returns a scalar; all positional arguments are differentiated.
+        Returns a float array, a float, or a tree of them; all positional arguments are differentiated.
     args : sequence of float array or float
         Where to check.
-    order : {1}
-        Order of the derivatives.
-    modes : sequence of {"rev"}
-        Modes of differentiation.
+    order : int
+        Derivatives up to this order: the derivative along a random direction is a function that is checked in turn.
+    modes : sequence of {"fwd", "rev"}
+        Modes of differentiation; with both, every mixture of them up to the order.
     rtol, atol : float
         Tolerances; central differences in float64 reach about 1e-8 of the function's scale.
     directions : int
@@ -42,8 +43,8 @@ def check_grads(
     ------
     AssertionError
         The derivatives differ; names the direction's values.
-    AdcoreError
-        An order or mode that is not supported.
+    ArgumentError
+        An unknown mode, or an order below 1.
 
     Notes
     -----
@@ -55,31 +56,72 @@ def check_grads(
     >>> import numpy as np, adcore
     >>> adcore.testing.check_grads(lambda x: np.sum(np.sin(x)), [np.array([0.3, 0.4])])
     """
-    if order != 1 or tuple(modes) != ("rev",):
-        raise errors.AdcoreError("check_grads checks first derivatives in reverse mode (order=1, modes=('rev',)) for now")
+    if order < 1 or not modes or not set(modes) <= {"fwd", "rev"}:
+        raise errors.ArgumentError(f"check_grads(order={order!r}, modes={modes!r}): order >= 1, modes of 'fwd' and 'rev'")
     arrays = [np.asarray(a, dtype=np.float64) for a in args]
-    value, gradients = value_and_grad(f, tuple(range(len(args))))(*args)
     rng = np.random.default_rng(0)
-    step = np.finfo(float).eps ** (1 / 3)
-    np.testing.assert_allclose(value, f(*args), rtol=1e-10, atol=1e-12, err_msg="value")
+    weights: list[Any] = []
+
+    def scalar(*xs: Any) -> Any:
+        """f as one number: its leaves times fixed random weights."""
+        total: Any = 0.0
+        for k, (_, y) in enumerate(trees.leaves(f(*xs))):
+            if k == len(weights):
+                weights.append(1.0 if np.shape(y) == () and k == 0 else rng.normal(size=np.shape(y)))
+            total = total + (y * weights[k] if np.shape(y) == () else np.sum(y * weights[k]))
+        return total
+
+    expected = scalar(*[a[()] for a in arrays])
     for _ in range(directions):
-        moves = [rng.normal(size=a.shape) for a in arrays]
-        ours = sum(float(np.sum(g * t)) for g, t in zip(gradients, moves, strict=True))
+        moves = [rng.normal(size=a.shape)[()] for a in arrays]
+        for mode in modes:
+            check_direction(scalar, arrays, moves, mode, expected, rtol, atol)
+    if order == 1:
+        return
+    for mode in modes:
+        moves = [rng.normal(size=a.shape)[()] for a in arrays]
 
-        def at(h: Any, moves: list[Any] = moves) -> Any:
-            return f(*[(a + h * t)[()] for a, t in zip(arrays, moves, strict=True)])
+        def along(*xs: Any, mode: str = mode, moves: list[Any] = moves) -> Any:
+            if mode == "fwd":
+                return jvp(scalar, xs, moves)[1]
+            gradients = grad(scalar, tuple(range(len(xs))))(*xs)
+            return sum(np.sum(g * t) for g, t in zip(gradients, moves, strict=True))
 
-        difference = (at(step) - at(-step)) / (2 * step)
-        scale = atol + rtol * max(abs(difference), sum(float(np.sum(np.abs(g * t))) for g, t in zip(gradients, moves, strict=True)))
-        noise = 1e2 * np.finfo(float).eps ** (2 / 3) * max(1.0, abs(float(value)))
-        if not abs(ours - difference) <= scale + noise:
-            raise AssertionError(f"gradient {ours!r} differs from central differences {difference!r}")
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                exact = complex(at(1e-30j)).imag / 1e-30
-        except (TypeError, ValueError, AttributeError, np.exceptions.ComplexWarning):
-            continue
-        # abs, max and comparisons are not analytic: there the complex step says something else
-        if abs(exact - difference) <= scale + noise and not abs(ours - exact) <= 1e-9 * (abs(exact) + abs(ours)) + atol:
-            raise AssertionError(f"gradient {ours!r} differs from the complex step {exact!r}")
+            check_grads(along, args, order - 1, modes, rtol, atol, directions)
+        except AssertionError as error:
+            raise AssertionError(f"derivative of the {mode} derivative: {error}") from None
+
+
+def check_direction(
+    scalar: Callable[..., Any], arrays: list[Any], moves: list[Any], mode: str, expected: Any, rtol: float, atol: float
+) -> None:
+    """One directional derivative against differences and the complex step."""
+    xs = [a[()] for a in arrays]
+    if mode == "fwd":
+        value, tangent = jvp(scalar, xs, moves)
+        ours, size = float(tangent), abs(float(tangent))
+    else:
+        value, gradients = value_and_grad(scalar, tuple(range(len(xs))))(*xs)
+        ours = sum(float(np.sum(g * t)) for g, t in zip(gradients, moves, strict=True))
+        size = sum(float(np.sum(np.abs(g * t))) for g, t in zip(gradients, moves, strict=True))
+    np.testing.assert_allclose(value, expected, rtol=1e-10, atol=1e-12, err_msg="value")
+
+    def at(h: Any) -> Any:
+        return scalar(*[(a + h * t)[()] for a, t in zip(arrays, moves, strict=True)])
+
+    step = np.finfo(float).eps ** (1 / 3)
+    difference = (at(step) - at(-step)) / (2 * step)
+    scale = atol + rtol * max(abs(difference), size)
+    noise = 1e2 * np.finfo(float).eps ** (2 / 3) * max(1.0, abs(float(value)))
+    if not abs(ours - difference) <= scale + noise:
+        raise AssertionError(f"{mode} derivative {ours!r} differs from central differences {difference!r}")
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            exact = complex(at(1e-30j)).imag / 1e-30
+    except (TypeError, ValueError, AttributeError, errors.AdcoreError, np.exceptions.ComplexWarning):
+        return
+    # abs, max and comparisons are not analytic: there the complex step says something else
+    if abs(exact - difference) <= scale + noise and not abs(ours - exact) <= 1e-9 * (abs(exact) + abs(ours)) + atol:
+        raise AssertionError(f"{mode} derivative {ours!r} differs from the complex step {exact!r}")

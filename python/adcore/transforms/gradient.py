@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .. import errors, trees
-from ..sweep import engine
 from ..tracer import array as traced
 from .recording import Recording, checked_argnums
 
@@ -29,7 +28,7 @@ def scalar_result(f: Any, result: Any, recording: Recording) -> Any:
             )
         if result.dtype.kind != "f":
             raise errors.ArgumentError(f"{name_of(f)} returned a {result.dtype}; gradient needs a float")
-        return traced.value_number(result)
+        return recording.number(result)
     if result is None:
         raise errors.ArgumentError(f"{name_of(f)} returned None; gradient needs a scalar result: is a return missing?")
     if isinstance(result, (float, int, np.floating, np.integer)) or (
@@ -65,16 +64,16 @@ def differentiate(
             result, aux = result
             aux = plain(recording, aux)
         value = scalar_result(f, result, recording)
-        wrt = [k for group in recording.active for k in group]
         trace = recording.trace
         if value is None:
             # a plain number: whatever leaves the trace of an active value raises, so it depends on nothing
             number: Any = np.float64(result)
-            adjoints = [np.zeros_like(trace.inputs[k]) for k in wrt]
+            adjoints = [np.zeros(trace.inputs[k].shape, trace.inputs[k].dtype) for k in recording.wrt]
         else:
             trace.tape.set_results([value])
-            values, adjoints = engine.value_and_gradient(trace.tape, wrt, trace.inputs, trace.consts, trace.scalars)
-            number = values[0][()]
+            number, *adjoints = recording.run("gradient")
+            if not traced.is_traced(number):
+                number = number[()]
         gradients: Any = recording.gradients(adjoints)
     finally:
         recording.trace.close()

@@ -1,80 +1,74 @@
-"""Pullbacks and dense Jacobians by reverse mode."""
+"""Dense Jacobians and Hessians."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import errors, trees
-from ..sweep import engine
-from ..tracer import array as traced
+from .gradient import grad
+from .products import Outputs
 from .recording import Recording, checked_argnums
 
+MODES = ("auto", "forward", "reverse")
+# directions that go through one sweep: more would push its intermediate values out of the caches
+WIDTH = 64
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
-    """Value of f, and the function that takes an adjoint of the value to adjoints of the arguments.
+
+def unit_directions(n: int, first: int, last: int) -> np.ndarray:
+    """Columns first..last of the identity of order n."""
+    seeds = np.zeros((n, last - first))
+    seeds[np.arange(first, last), np.arange(last - first)] = 1.0
+    return seeds
+
+
+def swept(recording: Recording, mode: str, shape: tuple[int, ...], dtype: Any, out: int) -> list[Any]:
+    """Output ``out`` of a derived program for every unit direction of a shape, a few directions a sweep."""
+    n = int(np.prod(shape, dtype=np.int64))
+    parts = []
+    for first in range(0, n, WIDTH):
+        last = min(first + WIDTH, n)
+        seeds = unit_directions(n, first, last).astype(dtype).reshape((*shape, last - first))
+        parts.append(recording.run(mode, [seeds], last - first)[out])
+    return parts
+
+
+def joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
+    """Parts along their last axis, or an empty array with no directions."""
+    if not parts:
+        return np.zeros((*shape, 0))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+
+def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto") -> Callable[..., Any]:
+    """The function that gives the Jacobian of f, shape ``y.shape + x.shape``.
 
     Parameters
     ----------
     f : callable
-        Returns one array or scalar.
-    *primals
-        Float arrays, floats, or trees of them; all are differentiated.
+        Returns one array or number.
+    argnums : int
+        Which positional argument to differentiate: one float array or float.
+    mode : {"auto", "forward", "reverse"}
+        Sweeps forward, one direction for each element of x, or back, one for each element of y; "auto" takes the
+        fewer, forward where they are equal.
 
     Returns
     -------
-    y : ndarray or float
-    pullback : callable
-        ``pullback(g)``, g shaped like y, gives a tuple of adjoints shaped like the primals. Any number of calls.
+    callable
+        Takes f's arguments.
 
-    Examples
-    --------
-    >>> import numpy as np, adcore
-    >>> y, pullback = adcore.vjp(np.sin, np.array([0.0, np.pi]))
-    >>> pullback(np.array([1.0, 2.0]))
-    (array([ 1., -2.]),)
-    """
-    return pulled_back(f, primals, tuple(range(len(primals))))
+    Raises
+    ------
+    ArgumentError
+        x is a tree, or f does not return one array or number.
 
-
-def pulled_back(f: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int]) -> tuple[Any, Callable[..., Any]]:
-    """`vjp` with respect to some of the arguments."""
-    recording = Recording(f, args, {}, argnums)
-    trace = recording.trace
-    result = recording.result
-    if not traced.is_traced(result) and traced.find_trace(result) is not None:
-        result = traced.as_traced(trace, result)
-    wrt = [k for group in recording.active for k in group]
-    if not traced.is_traced(result):
-        trace.close()
-        if not isinstance(result, (float, int, np.ndarray, np.generic)):
-            raise errors.ArgumentError(f"the function returned {type(result).__name__}; vjp needs one array or scalar")
-        return result, lambda g: tuple(recording.gradients([np.zeros_like(trace.inputs[k]) for k in wrt]))
-    trace.tape.set_results([traced.value_number(result)])
-    value = result.concrete()
-    trace.close()
-
-    def pullback(g: Any) -> tuple[Any, ...]:
-        seed = np.ascontiguousarray(np.asarray(g, dtype=value.dtype)).reshape(np.shape(g))
-        if seed.shape != value.shape:
-            raise errors.ArgumentError(f"the adjoint has shape {seed.shape}, the value {value.shape}")
-        inputs = [*trace.inputs, seed]
-        return tuple(recording.gradients(engine.pull_back(trace.tape, wrt, inputs, trace.consts, trace.scalars)))
-
-    return (value[()] if value.shape == () else value), pullback
-
-
-def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """The function that gives the Jacobian of f, shape ``y.shape + x.shape``, by one reverse sweep a row.
-
-    Parameters
-    ----------
-    f : callable
-        Returns one array or scalar.
-    argnums : int
-        Which positional argument to differentiate: one float array or float.
+    Notes
+    -----
+    Up to 64 directions go through one sweep, side by side.
 
     Examples
     --------
@@ -83,22 +77,67 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     array([[2., 0.],
            [0., 6.]])
     """
+    if mode not in MODES:
+        raise errors.ArgumentError(f"mode={mode!r}: give one of {', '.join(MODES)}")
 
-    def jacobian_of_f(*args: Any) -> Any:
+    @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
+    def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         (number,) = checked_argnums(argnums, len(args))
-        x = args[number]
-        if trees.is_branch(x):
+        if trees.is_branch(args[number]):
             raise errors.ArgumentError("jacobian takes one array or float to differentiate, not a tree")
-
-        y, pullback = pulled_back(f, args, (number,))
-        shape = np.shape(y)
-        seed = np.zeros(shape)
-        flat = seed.reshape(-1)
-        rows = []
-        for k in range(seed.size):
-            flat[k] = 1.0
-            rows.append(pullback(seed)[0])
-            flat[k] = 0.0
-        return np.reshape(np.array(rows), shape + np.shape(x)) if rows else np.zeros(shape + np.shape(x))
+        recording = Recording(f, args, kwargs, (number,))
+        try:
+            outputs = Outputs(f, recording)
+            x = recording.trace.inputs[recording.wrt[0]]
+            if outputs.template is not None and trees.is_branch(outputs.template):
+                raise errors.ArgumentError(f"jacobian needs one array or number, not {type(outputs.template).__name__}")
+            if not outputs.shapes:
+                return np.zeros(np.shape(outputs.template) + x.shape)
+            (shape,) = outputs.shapes
+            columns, rows = (int(np.prod(s, dtype=np.int64)) for s in (x.shape, shape))
+            if mode == "forward" or (mode == "auto" and columns <= rows):
+                parts = joined(swept(recording, "push forward", x.shape, x.dtype, 1), shape)
+                return parts.reshape(shape + x.shape)
+            parts = joined(swept(recording, "pull back", shape, outputs.dtypes[0], 1), x.shape)
+            return np.moveaxis(parts, -1, 0).reshape(shape + x.shape)
+        finally:
+            recording.trace.close()
 
     return jacobian_of_f
+
+
+def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """The function that gives the Hessian of a scalar function, shape ``x.shape + x.shape``.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a scalar.
+    argnums : int
+        Which positional argument to differentiate: one float array or float.
+
+    Returns
+    -------
+    callable
+        Takes f's arguments; the result is symmetric to the last bit.
+
+    Notes
+    -----
+    Forward over reverse: one tangent of the gradient for each element of x, up to 64 side by side in a sweep.
+
+    Examples
+    --------
+    >>> import numpy as np, adcore
+    >>> adcore.hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 2.0]))
+    array([[4., 6.],
+           [6., 0.]])
+    """
+    columns = jacobian(grad(f, argnums), argnums, "forward")
+
+    @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
+    def hessian_of_f(*args: Any, **kwargs: Any) -> Any:
+        h = columns(*args, **kwargs)
+        n = len(h.shape) // 2
+        return 0.5 * (h + np.transpose(h, (*range(n, 2 * n), *range(n))))
+
+    return hessian_of_f

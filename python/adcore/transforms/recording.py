@@ -9,11 +9,14 @@ import numpy as np
 
 from .. import errors, trees
 from ..front import rebind
+from ..sweep import engine
 from ..tracer import array as traced
 
 
-def normalised(x: Any, name: str) -> np.ndarray:
+def normalised(x: Any, name: str) -> Any:
     """An argument to differentiate as a C-contiguous native float64 or float32 array.
+
+    A value that an outer differentiation traces stays as it is.
 
     Raises
     ------
@@ -21,9 +24,11 @@ def normalised(x: Any, name: str) -> np.ndarray:
         For anything that is not made of real floats: the derivative would have no meaning.
     """
     if isinstance(x, traced.Traced):
-        raise errors.ArgumentError(
-            f"{traced.where_text()}{name} is traced already: nested derivatives (grad of grad) are not supported yet"
-        )
+        if x.dtype.kind != "f":
+            raise errors.ArgumentError(
+                f"{name} has dtype {x.dtype}; adcore differentiates with respect to floats: use {name}.astype(float)"
+            )
+        return x
     if isinstance(x, (bool, int, np.integer, np.bool_)) or isinstance(x, (str, bytes)) or x is None:
         raise errors.ArgumentError(
             f"{name} is {type(x).__name__} ({x!r}); adcore differentiates with respect to floats: pass float({x!r})"
@@ -47,7 +52,7 @@ def normalised(x: Any, name: str) -> np.ndarray:
 
 def is_scalar(x: Any) -> bool:
     """A Python or NumPy float, as opposed to an array of no dimensions."""
-    return isinstance(x, (float, np.floating))
+    return isinstance(x, (float, np.floating, traced.TracedScalar))
 
 
 class Recording:
@@ -77,7 +82,8 @@ class Recording:
                 new_args.append(trees.mapped(self.constant_leaf, arg) if holds_float_array(arg) else arg)
         runnable = rebind.rebound(f, self.trace)
         try:
-            self.result = runnable(*new_args, **kwargs)
+            with self.trace:
+                self.result = runnable(*new_args, **kwargs)
         except BaseException as error:
             self.trace.close()
             # NumPy hides our message behind one of its own when a plain array is written into
@@ -93,23 +99,52 @@ class Recording:
     def constant_leaf(self, x: Any, path: str) -> Any:
         if not is_float_array(x):
             return x
+        if isinstance(x, traced.Traced):
+            return self.trace.input_array(x, False, False)
         array = np.asarray(x)
         dtype = np.float32 if array.dtype.itemsize == 4 else np.float64
         return self.trace.input_array(np.array(array, dtype=dtype, order="C", copy=None), False, False)
 
-    def gradients(self, adjoints: list[np.ndarray]) -> list[Any]:
+    def number(self, x: Any) -> int:
+        """The value number of a result, which may be a value of an outer recording that f handed through."""
+        if traced.is_traced(x) and traced.trace_of_value(x) is self.trace:
+            return traced.value_number(x)
+        return traced.value_number(traced.as_traced(self.trace, x))
+
+    @property
+    def wrt(self) -> tuple[int, ...]:
+        """The input numbers of all differentiated leaves."""
+        return tuple(k for group in self.active for k in group)
+
+    def run(self, mode: str, more: Sequence[Any] = (), width: int = 0) -> list[Any]:
+        """The outputs of a program derived from the recorded one; ``more`` are its further inputs.
+
+        With a width, these hold so many seeds along a last axis. When an argument is traced by a recording around
+        this one, the derived program becomes a part of that.
+        """
+        trace = self.trace
+        inputs = [*trace.inputs, *more]
+        outer = traced.find_trace(inputs)
+        if outer is None:
+            return engine.apply(trace.tape, mode, self.wrt, inputs, trace.consts, trace.scalars, width)
+        trace.hand_up()
+        program, more_consts = engine.derived(trace.tape, mode, self.wrt, width)
+        consts = engine.all_consts(trace.consts, more_consts)
+        return outer.inline(program, inputs, consts, trace.scalars)  # type: ignore[no-any-return]
+
+    def gradients(self, adjoints: list[Any]) -> list[Any]:
         """The adjoints of all differentiated leaves as trees like the arguments."""
         found = iter(adjoints)
 
         def leaf(x: Any, path: str) -> Any:
             g = next(found)
-            return g[()] if is_scalar(x) else g
+            return g if traced.is_traced(g) or not is_scalar(x) else g[()]
 
         return [trees.mapped(leaf, template) for template in self.templates]
 
 
 def is_float_array(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.dtype.itemsize in (4, 8) and x.ndim > 0
+    return isinstance(x, (np.ndarray, traced.TracedArray)) and x.dtype.kind == "f" and x.dtype.itemsize in (4, 8) and x.ndim > 0
 
 
 def holds_float_array(tree: Any) -> bool:

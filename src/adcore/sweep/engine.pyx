@@ -17,8 +17,10 @@ import threading
 import numpy as np
 
 from adcore import config, errors
+from adcore.passes.forward import forward
 from adcore.passes.optimise import optimise
 from adcore.passes.reverse import reverse
+from adcore.passes.widen import widen
 from adcore.plan.lower import lower
 
 from adcore.plan.plan cimport ALIGN, Bound, Place, Plan, SLOT_INPUTS
@@ -196,33 +198,62 @@ def evaluate(Program program, list inputs, list consts, list scalars):
 
     ``inputs`` and ``consts`` are lists of C-contiguous arrays, ``scalars`` a list of floats.
     """
-    plan = find_plan(program, ("value", config.optimise()), lambda: lower(prepare(program)))
+    return apply(program, "value", (), inputs, consts, scalars)
+
+
+def apply(Program program, str mode, tuple wrt, list inputs, list consts, list scalars, int width=0):
+    """Outputs of the program that a mode makes of this one; see ``derived``."""
+    if width:
+        found, scaled = derived(program, mode, wrt, width)
+        plan = find_plan(program, (mode, wrt, config.optimise(), width), lambda: lower(found))
+        return run(plan, inputs, all_consts(consts, scaled), scalars)
+    plan = find_plan(program, (mode, wrt, config.optimise()), lambda: lower(derive(program, mode, wrt)))
     return run(plan, inputs, consts, scalars)
 
 
-def value_and_gradient(Program program, wrt, list inputs, list consts, list scalars):
-    """Values of the outputs, and the adjoints of the inputs numbered in ``wrt``.
+def all_consts(list consts, list scaled):
+    """The constants of a widened program: those of the narrow one, and offsets times the width."""
+    return consts + [np.asarray(consts[k] * np.int64(width), order="C") for k, width in scaled] if scaled else consts
 
-    The first output is the scalar that is differentiated.
+
+def derived(Program program, str mode, tuple wrt, int width=0):
+    """The program that a mode makes of this one, for the inputs numbered in ``wrt``, and its further constants.
+
+    With a ``width``, its further inputs hold so many seeds along a last axis (``passes/widen``).
+
+    ``value``
+        The program itself, optimised.
+    ``gradient``
+        Its outputs, then the adjoints of ``wrt``; the first output is the scalar that is differentiated.
+    ``pull back``
+        Likewise, and the adjoints of its outputs are further inputs.
+    ``push forward``
+        Its outputs, then their tangents; the tangents of ``wrt`` are further inputs.
     """
-    cdef Py_ssize_t n = program.n_results
-    plan = find_plan(program, ("gradient", tuple(wrt), config.optimise()), lambda: lower(gradient_program(program, wrt)))
-    results = run(plan, inputs, consts, scalars)
-    return results[:n], results[n:]
+    def make():
+        cdef Program narrow = derive(program, mode, wrt)
+        if not width:
+            return narrow, []
+        return widen(narrow, list(range(program.n_inputs, narrow.n_inputs)),
+                     list(range(program.n_results, narrow.n_results)), width)
+
+    return find_plan(program, ("program", mode, wrt, config.optimise(), width), make)
 
 
-def pull_back(Program program, wrt, list inputs, list consts, list scalars):
-    """Adjoints of the inputs in ``wrt``; the adjoint of the one output is the last of ``inputs``."""
-    plan = find_plan(program, ("pull back", tuple(wrt), config.optimise()),
-                     lambda: lower(prepare(reverse(prepare(program), list(wrt), [0]))))
-    return run(plan, inputs, consts, scalars)[program.n_results:]
+cdef Program derive(Program program, str mode, tuple wrt):
+    """Optimise the primal, differentiate, optimise again (design D2)."""
+    primal = prepare(program)
+    if mode == "value":
+        return primal
+    if mode == "gradient":
+        return prepare(reverse(primal, list(wrt)))
+    if mode == "pull back":
+        return prepare(reverse(primal, list(wrt), list(range(program.n_results))))
+    if mode == "push forward":
+        return prepare(forward(primal, list(wrt)))
+    raise ValueError(f"no mode {mode!r}")
 
 
 def prepare(program):
-    """The program that is lowered for its values alone."""
+    """The program optimised, unless the configuration says not to."""
     return optimise(program) if config.optimise() else program
-
-
-def gradient_program(program, wrt):
-    """Optimise the primal, differentiate, optimise again (design D2)."""
-    return prepare(reverse(prepare(program), list(wrt)))

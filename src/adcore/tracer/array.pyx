@@ -20,6 +20,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 import math
 import operator
 import sys
+import threading
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from adcore import errors, optable
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
-from adcore.tape.program cimport BOOL, F32, F64, NARY, Program, SCALAR_SHAPE, arg, n_args, size_at
+from adcore.tape.program cimport BOOL, F32, F64, Instr, NARY, Program, SCALAR_SHAPE, arg, n_args, size_at
 
 cnp.import_array()
 
@@ -76,12 +77,35 @@ cdef struct Link:                       # a live buffer in its trace's ring
     PyObject *buffer
 
 
+# the traces that are recording in this thread, outermost first
+cdef object recording = threading.local()
+
+
+cdef list open_traces():
+    try:
+        return recording.traces
+    except AttributeError:
+        recording.traces = []
+        return recording.traces
+
+
 cdef class Trace:
-    """One recording: the tape, what it binds, and which of its values are active."""
+    """One recording: the tape, what it binds, and which of its values are active.
+
+    A recording inside another has that one as its ``parent``. It sees values of its ancestors as
+    inputs that are not differentiated (``lift``); its finished program is written into the parent
+    (``inline``). So derivatives of derivatives are programs like any other, and no tangent
+    of one differentiation can meet that of another.
+    """
 
     cdef readonly Program tape
     cdef readonly list inputs, consts, scalars
     cdef readonly bint closed
+    cdef readonly Trace parent
+    cdef readonly int depth
+    cdef dict lifted                    # (id of trace, value) -> value here
+    cdef readonly list guards           # (value, what it was found to be); None: nobody replays
+    cdef public object impure           # why a replay would not do what f does
     cdef uint8_t *active
     cdef Py_ssize_t active_capacity
     cdef dict literals, const_of
@@ -97,15 +121,42 @@ cdef class Trace:
         self.literals = {}
         self.const_of = {}
         self.kept = {}
+        self.lifted = {}
         self.ring.before = &self.ring
         self.ring.after = &self.ring
 
     def __dealloc__(self):
         PyMem_RawFree(self.active)
 
+    def __enter__(self):
+        cdef list traces = open_traces()
+        if traces:
+            self.parent = <Trace>traces[-1]
+            self.depth = self.parent.depth + 1
+            if self.parent.guards is not None:
+                self.guards = []
+        traces.append(self)
+        return self
+
+    def __exit__(self, *_):
+        open_traces().remove(self)
+
     def close(self):
         """No more recording: traced values that escaped say so when they are used."""
         self.closed = True
+
+    def watch(self):
+        """Keep what the recorded function learns of values, so that a replay can be checked."""
+        self.guards = []
+
+    cdef bint inside(self, Trace other):
+        """Is this a recording inside ``other``?"""
+        cdef Trace trace = self.parent
+        while trace is not None:
+            if trace is other:
+                return True
+            trace = trace.parent
+        return False
 
     cdef int check(self) except -1:
         if self.closed:
@@ -162,12 +213,113 @@ cdef class Trace:
         return value
 
     def input_array(self, array, bint active, bint scalar):
-        """The traced value for an argument: an array, or a scalar when ``scalar``."""
-        cdef int32_t value = self.add_input(array, active)
+        """The traced value for an argument: an array, or a scalar when ``scalar``.
+
+        The argument may be a traced value of an outer recording.
+        """
+        cdef int32_t value
+        cdef TracedScalar number
+        if isinstance(array, Traced):
+            array = frozen(array)
+            value = self.add_input(array, active)
+            if isinstance(array, TracedScalar):
+                number = <TracedScalar>array
+                return make_scalar(self, value, number.code, number.known, number.number)
+            return wrap(self, value, array.shape)
+        value = self.add_input(array, active)
         self.kept[value] = array
         if scalar:
             return make_scalar(self, value, DTYPE_CODE[array.dtype], True, float(array))
         return wrap(self, value, array.shape)
+
+    cdef int32_t lift(self, Traced x) except -1:
+        """A value of an outer recording as an input of this one."""
+        cdef tuple key = (id(x.trace), x.read())
+        cdef int32_t value
+        known = self.lifted.get(key)
+        if known is not None:
+            return known
+        if not self.inside(x.trace):
+            raise errors.AdcoreError(
+                f"{where_text()}values of two differentiations meet: a value traced by an inner one has left it "
+                "other than as its result. Return it instead.")
+        value = self.add_input(frozen(x), False)
+        self.lifted[key] = value
+        return value
+
+    def inline(self, Program program, list args, list consts, list scalars):
+        """Record a finished program on this tape; returns its outputs as traced values.
+
+        ``args`` are plain arrays or traced values of this recording or of an outer one.
+        """
+        cdef Py_ssize_t i, n = program.length
+        cdef int32_t[::1] new = np.empty(n + 1, dtype=np.int32)
+        cdef list outputs = []
+        for i in range(n):
+            new[i] = self.inlined(program, <int32_t>i, &new[0], args, consts, scalars)
+        for i in range(program.n_results):
+            outputs.append(result(self, new[program.results[i]], program.shape_tuple(program.results[i])))
+        return outputs
+
+    cdef int32_t inlined(self, Program program, int32_t i, int32_t *new, list args, list consts, list scalars) except -1:
+        cdef Instr *instr = &program.code[i]
+        cdef int32_t shape, x1, x2, x3, value, at
+        cdef int64_t number
+        cdef int64_t *ints = program.ints
+        cdef int k, n
+        if instr.op == AD_OP_INPUT:
+            x = args[instr.param]
+            return operand_of(self, x) if isinstance(x, Traced) or x.ndim else self.number(float(x))
+        if instr.op == AD_OP_CONST:
+            snapshot = consts[instr.param]
+            known = self.const_of.get(id(snapshot))
+            if known is None:
+                value = self.new_constant(snapshot)
+                self.const_of[id(snapshot)] = (snapshot, snapshot, value)
+                return value
+            return known[2]
+        if instr.op == AD_OP_SCALAR:
+            return self.number(scalars[instr.param])
+        if instr.op == AD_OP_LITERAL:
+            if instr.dtype == F64:
+                return self.number(program.reals[instr.param])
+            return self.append(AD_OP_LITERAL, instr.dtype, 0, -1, -1, -1, SCALAR_SHAPE,
+                               self.tape.add_real(program.reals[instr.param]))
+        shape = self.tape.add_shape(ints[instr.shape], ints + instr.shape + 1)
+        if instr.nargs == NARY:
+            n = instr.x2
+            at = <int32_t>self.tape.n_ints
+            for k in range(n):
+                number = new[ints[instr.x1 + k]]
+                self.tape.add_ints(&number, 1)
+            if instr.op == AD_OP_CALL:
+                value = self.call_index(program.rules[instr.param])
+            else:
+                value = self.tape.add_ints(ints + instr.param, n - 1)
+            return self.append(instr.op, instr.dtype, NARY, at, n, -1, shape, value)
+        x1 = new[instr.x1] if instr.nargs > 0 else -1
+        x2 = new[instr.x2] if instr.nargs > 1 else -1
+        x3 = new[instr.x3] if instr.nargs > 2 else -1
+        at = instr.param
+        if instr.op == AD_OP_CUMSUM:
+            at = self.tape.add_ints(ints + instr.param, 4)
+        elif at >= 0:                   # a map over the shape of the view, or of what is written
+            n = <int>ints[instr.shape if instr.op == AD_OP_VIEW else
+                          program.code[instr.x2 if instr.nargs == 2 else instr.x1].shape]
+            at = self.tape.add_ints(ints + instr.param, n + 1)
+        value = self.append(instr.op, instr.dtype, instr.nargs, x1, x2, x3, shape, at)
+        if instr.op < AD_N_ELEMENTWISE and no_derivative[instr.op]:
+            self.active[value] = 0
+        return value
+
+    cdef int32_t call_index(self, object rule) except -1:
+        """Where a rule of a CALL stands in this tape's list."""
+        rules = self.tape.rules
+        for k in range(len(rules)):
+            if rules[k] is rule:
+                return k
+        rules.append(rule)
+        return len(rules) - 1
 
     cdef int32_t shape_of_tuple(self, shape) except -1:
         cdef int64_t[MAX_DIMS] dims
@@ -242,8 +394,27 @@ cdef class Trace:
             self.kept[target] = result
         return self.kept[value]
 
-    cdef tuple slice(self, list targets):
-        """A program for these values that starts from what is known already."""
+    cdef int learned(self, int32_t value, object found) except -1:
+        """The recorded function has seen a value: a replay must find the same."""
+        if self.guards is not None and self.tape.code[value].op != AD_OP_LITERAL:
+            self.guards.append((value, found))
+        return 0
+
+    def hand_up(self):
+        """Make what this recording learned a guard of the parent's."""
+        cdef Trace parent = self.parent
+        cdef Program program
+        cdef Py_ssize_t k
+        if parent is None or not self.guards:
+            return
+        program, inputs = self.slice([value for value, _ in self.guards], self.inputs)
+        found = parent.inline(program, inputs, self.consts, self.scalars)
+        for (_, expected), x in zip(self.guards, found):
+            parent.learned((<Traced>x).read(), expected)
+        self.guards = []
+
+    cdef tuple slice(self, list targets, list given=None):
+        """A program for these values that starts from what is known already, or from the inputs ``given``."""
         cdef Py_ssize_t i, n = max(targets) + 1
         cdef int k
         cdef Builder builder = Builder(self.tape)
@@ -253,7 +424,7 @@ cdef class Trace:
         for i in targets:
             live[i] = 1
         for i in range(n - 1, -1, -1):
-            if live[i] and i not in self.kept:
+            if live[i] and (given is not None or i not in self.kept):
                 for k in range(n_args(&self.tape.code[i])):
                     live[arg(&self.tape.code[i], self.tape.ints, k)] = 1
         inputs = []
@@ -262,10 +433,18 @@ cdef class Trace:
             if not live[i]:
                 continue
             op = self.tape.code[i].op
-            if i in self.kept and op != AD_OP_CONST:
+            if op == AD_OP_INPUT and given is not None:
                 new[i] = builder.append(AD_OP_INPUT, self.tape.code[i].dtype, 0, -1, -1, -1,
                                         builder.copy_shape(self.tape, self.tape.code[i].shape), len(inputs))
-                inputs.append(np.ascontiguousarray(self.kept[i]))
+                inputs.append(given[self.tape.code[i].param])
+                builder.out.n_inputs += 1
+                continue
+            if op == AD_OP_INPUT and i not in self.kept:    # a value of an outer recording
+                self.kept[i] = (<Traced>self.inputs[self.tape.code[i].param]).known_value()
+            if given is None and i in self.kept and op != AD_OP_CONST:
+                new[i] = builder.append(AD_OP_INPUT, self.tape.code[i].dtype, 0, -1, -1, -1,
+                                        builder.copy_shape(self.tape, self.tape.code[i].shape), len(inputs))
+                inputs.append(np.asarray(self.kept[i], order="C"))
                 builder.out.n_inputs += 1
             else:
                 new[i] = builder.translate(self.tape, <int32_t>i, &new[0])
@@ -427,9 +606,16 @@ cdef class Traced:
         return errors.LostTrace(
             f"{where_text()}{what} of a traced value would drop its derivative, which is wanted here. {remedy}")
 
-    def concrete(self):
-        """The plain array this value is now."""
+    cdef object known_value(self):
+        """The plain array this value is now, for our own use."""
         return self.trace.force(self.read())
+
+    def concrete(self):
+        """The plain array this value is now, for the recorded function to know."""
+        cdef int32_t value = self.read()
+        found = self.trace.force(value)
+        self.trace.learned(value, found)
+        return found
 
     def __bool__(self):
         array = self.concrete()
@@ -472,13 +658,13 @@ cdef class Traced:
         return dispatch.function(np.round, (self, digits or 0), {})
 
     def __format__(self, spec):
-        return format(self.concrete()[()] if not self.shape else self.concrete(), spec)
+        return format(self.known_value()[()] if not self.shape else self.known_value(), spec)
 
     def __repr__(self):
-        return f"traced {self.concrete()!r}"
+        return f"traced {self.known_value()!r}"
 
     def __str__(self):
-        return str(self.concrete())
+        return str(self.known_value())
 
     def __copy__(self):
         return unary(AD_OP_IDENTITY, self)
@@ -527,15 +713,20 @@ cdef class TracedScalar(Traced):
     def imag(self):
         return 0.0
 
-    def concrete(self):
+    cdef object known_value(self):
         if self.known:
             return np.array(self.number, dtype=DTYPES[self.code])
         return self.trace.force(self.read())
 
+    def concrete(self):
+        found = self.known_value()
+        self.trace.learned(self.value, found)
+        return found
+
     def __bool__(self):
-        if self.known:
+        if self.known and self.trace.guards is None:
             return self.number != 0.0
-        return bool(self.trace.force(self.read()))
+        return bool(self.concrete())
 
     def __len__(self):
         raise TypeError("len() of a scalar")
@@ -1124,14 +1315,22 @@ cdef bint is_number(object x):
     return isinstance(x, (float, int, TracedScalar, NP_FLOATING, NP_INTEGER, NP_BOOL))
 
 
+cdef Traced frozen(Traced x):
+    """A traced value as it is now: later writes to x do not reach it."""
+    cdef TracedScalar scalar
+    if isinstance(x, TracedScalar):
+        scalar = <TracedScalar>x
+        return make_scalar(x.trace, x.read(), scalar.code, scalar.known, scalar.number)
+    return wrap(x.trace, x.read(), (<TracedArray>x).shape)
+
+
 cdef Trace trace_of(object a, object b):
+    """The recording that an operation of a and b belongs to: the innermost."""
     cdef Trace trace
     if isinstance(a, Traced):
         trace = (<Traced>a).trace
-        if isinstance(b, Traced) and (<Traced>b).trace is not trace:
-            raise errors.AdcoreError(
-                f"{where_text()}values of two differentiations meet: an inner gradient uses a traced value of an "
-                "outer one through a closure. Pass it as an argument instead.")
+        if isinstance(b, Traced) and (<Traced>b).trace.depth > trace.depth:
+            trace = (<Traced>b).trace
     else:
         trace = (<Traced>b).trace
     if trace.closed:
@@ -1143,7 +1342,7 @@ cdef int32_t operand_of(Trace trace, object x) except -1:
     """The value number of any operand."""
     if isinstance(x, Traced):
         if (<Traced>x).trace is not trace:
-            trace_of(make_scalar(trace, 0, F64, False, 0.0), x)
+            return trace.lift(<Traced>x)
         return (<Traced>x).read()
     if isinstance(x, (float, int)):
         return trace.number(x)
@@ -1399,9 +1598,8 @@ def elementwise(str name, *args):
     if len(args) == 1:
         return unary(op, args[0])
     for a in args:
-        if isinstance(a, Traced):
+        if isinstance(a, Traced) and (trace is None or (<Traced>a).trace.depth > trace.depth):
             trace = (<Traced>a).trace
-            break
     if len(args) == 2:
         return binary(op, args[0], args[1])
     trace.check()
@@ -1578,6 +1776,8 @@ def constant_array(Trace trace, array):
 cdef object as_array_of(Trace trace, object x):
     """Anything array-like as a TracedArray of this trace; nested lists may hold traced values."""
     cdef TracedArray array
+    if isinstance(x, Traced) and (<Traced>x).trace is not trace:
+        return wrap(trace, trace.lift(<Traced>x), x.shape)
     if isinstance(x, TracedArray):
         return x
     if isinstance(x, TracedScalar):
@@ -1643,7 +1843,7 @@ cdef TracedArray as_array(object x):
 cdef object as_scalar(Trace trace, object x):
     """One-element arrays as a scalar, as NumPy does when it assigns one to an element."""
     cdef TracedArray array
-    if isinstance(x, TracedScalar):
+    if isinstance(x, TracedScalar) and (<Traced>x).trace is trace:
         return x
     array = as_array_of(trace, x)
     if array.size != 1:
@@ -1660,7 +1860,8 @@ def asarray(x, like=None):
 
 
 def find_trace(x):
-    """The trace of the first traced value in nested lists, tuples and object arrays; None if there is none."""
+    """The innermost trace of the values in nested lists, tuples, dicts and object arrays; None if there is none."""
+    cdef Trace deepest = None, found
     if isinstance(x, Traced):
         return (<Traced>x).trace
     if isinstance(x, NDARRAY) and x.dtype == object:
@@ -1671,9 +1872,11 @@ def find_trace(x):
         return None
     for item in x:
         found = find_trace(item)
-        if found is not None:
-            return found
-    return None
+        if found is not None and (deepest is None or found.depth > deepest.depth):
+            deepest = found
+            if not deepest.depth:
+                break
+    return deepest
 
 
 def scalar_of(x):

@@ -1,12 +1,12 @@
 """The executor against the NumPy interpreter of programs."""
 
-import adcore
 import numpy as np
 import pytest
 from adcore.plan.lower import lower
 from adcore.sweep.engine import run
 from numpy.testing import assert_allclose
 
+import adcore
 from tests.plan.random_programs import random_program
 from tests.reference import interpret
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import math
+import typing
 
-import adcore
 import mpmath
 import numpy as np
 import pytest
-from adcore import errors, optable
 from adcore.testing import check_grads
+
+import adcore
+from adcore import errors, optable
 
 rng = np.random.default_rng(0)
 x = rng.uniform(0.5, 1.5, 5)
@@ -68,7 +70,7 @@ def test_jacobian_forward_is_jacobian_reverse(name):
     forward = adcore.jacobian(f, mode="forward")(x)
     np.testing.assert_allclose(forward, adcore.jacobian(f, mode="reverse")(x), rtol=1e-11, atol=1e-13)
     shape = np.shape(f(x))
-    assert forward.shape == shape + (5,)
+    assert forward.shape == (*shape, 5)
     columns = [adcore.jvp(f, (x,), (e,))[1] for e in np.eye(5)]
     np.testing.assert_allclose(forward, np.stack(columns, axis=-1), rtol=1e-12, atol=1e-14)
 
@@ -77,7 +79,7 @@ def test_jacobian_forward_is_jacobian_reverse(name):
 def test_several_seeds_are_each_seed(name):
     f = FUNCTIONS[name]
     y, pullback = adcore.vjp(f, x)
-    seeds = rng.normal(size=np.shape(y) + (3,))
+    seeds = rng.normal(size=(*np.shape(y), 3))
     (together,) = pullback(seeds)
     each = np.stack([pullback(seeds[..., k])[0] for k in range(3)], axis=-1)
     np.testing.assert_allclose(together, each, rtol=1e-12, atol=1e-14)
@@ -229,7 +231,7 @@ class TestTrees:
         np.testing.assert_allclose(t["a"], [1.5, 2.0])
         assert t["b"] == (6.0, 0.0)
 
-    WRONG = {
+    WRONG: typing.ClassVar = {
         "shape": ((np.ones(3),), (np.ones(2),), "shape"),
         "number": ((np.ones(3),), (), "1 primals and 0 tangents"),
         "keys": (({"a": np.ones(2)},), ({"b": np.ones(2)},), r"\['a'\]"),

@@ -7,7 +7,7 @@ from adcore import errors, optable
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
-from adcore.tape.program cimport I64, Instr, NARY, Program, SCALAR_SHAPE, arg, n_args, size_at
+from adcore.tape.program cimport I64, Instr, Program, SCALAR_SHAPE, arg, n_args
 
 cdef enum:
     MAX_DIMS = 64

@@ -404,7 +404,6 @@ cdef class Trace:
         """Make what this recording learned a guard of the parent's."""
         cdef Trace parent = self.parent
         cdef Program program
-        cdef Py_ssize_t k
         if parent is None or not self.guards:
             return
         program, inputs = self.slice([value for value, _ in self.guards], self.inputs)

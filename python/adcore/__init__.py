@@ -13,6 +13,7 @@ _WHERE = {
     "grad": "transforms.gradient",
     "value_and_grad": "transforms.gradient",
     "stop_gradient": "transforms.gradient",
+    "compile": "transforms.compiled",
     "jvp": "transforms.products",
     "vjp": "transforms.products",
     "hvp": "transforms.products",

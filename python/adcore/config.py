@@ -52,6 +52,7 @@ _global = initial()
 _lock = threading.Lock()
 _local: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("adcore_config", default=None)
 _tables: dict[tuple[bool, bool, str], Any] = {}
+_live: dict[int, tuple[dict[str, Any], Any]] = {}
 
 
 def current() -> dict[str, Any]:
@@ -77,7 +78,20 @@ def variant() -> str:
 
 def kernel_table() -> Any:
     """The live kernel table, a capsule. The build behind it is imported when it is first live."""
-    c = current()
+    local = _local.get()
+    if local is None:
+        settings = _global
+        found = _live.get(id(settings))  # every change makes a new dict; the entry keeps its id taken
+        if found is not None:
+            return found[1]
+        table = _table(settings)
+        _live.clear()
+        _live[id(settings)] = (settings, table)
+        return table
+    return _table({**_global, **local})
+
+
+def _table(c: dict[str, Any]) -> Any:
     key = (c["unchecked"], c["noalias"], c["isa"])
     table = _tables.get(key)
     if table is None:

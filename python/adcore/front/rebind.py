@@ -38,6 +38,8 @@ class Numpy:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(np, name)
+        if name == "random" and self._trace.surroundings is not None:
+            self._trace.surroundings.changes("np.random gives new numbers at each call")
         self.__dict__[name] = value
         return value
 
@@ -231,7 +233,7 @@ class Rebinder:
         self.trace = trace
         self.numpy = Numpy(trace)
         self.copies: dict[int, Any] = {}
-        self.namespaces: dict[int, dict[str, Any]] = {}
+        self.surroundings = trace.surroundings
 
     def twin(self, value: Any) -> Any:
         """What stands for a value in a copied function."""
@@ -281,6 +283,8 @@ class Rebinder:
             return f
         code = f.__code__
         if uses_store_global(code):
+            if self.surroundings is not None:
+                self.surroundings.changes(f"{f.__name__} writes to a global")
             return f  # it writes to its module: it must run in it
         names = global_names(code)
         namespace: dict[str, Any] = {"__builtins__": builtins, "__name__": f.__globals__.get("__name__")}
@@ -292,8 +296,14 @@ class Rebinder:
         self.copies[id(f)] = (f, copy)
         for name in names:
             if name in f.__globals__:
-                namespace[name] = self.twin(f.__globals__[name])
+                namespace[name] = self.read(f.__globals__[name], f.__globals__, name)
         return copy
+
+    def read(self, value: Any, container: Any, key: Any) -> Any:
+        """The twin of something that a function reads from its surroundings."""
+        if self.surroundings is not None:
+            value = self.surroundings.read(value, container, key)
+        return self.twin(value)
 
     def closure(self, f: types.FunctionType) -> Any:
         """Cells with twins where a cell holds a module or a function; other cells are shared."""
@@ -309,7 +319,7 @@ class Rebinder:
             if value is f:
                 cells.append(cell)
                 continue
-            twin = self.twin(value)
+            twin = self.read(value, cell, None)
             cells.append(cell if twin is value else types.CellType(twin))
         return tuple(cells)
 
@@ -336,7 +346,7 @@ def uses_store_global(code: types.CodeType) -> bool:
 def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:
     """f as it runs under this trace."""
     rebinder = Rebinder(trace)
-    twin = rebinder.twin(f)
+    twin = rebinder.read(f, f, False)
     if twin is f and not isinstance(f, (types.FunctionType, types.MethodType, type)) and callable(type(f)):
         call = type(f).__call__
         if isinstance(call, types.FunctionType):

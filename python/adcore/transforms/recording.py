@@ -80,10 +80,9 @@ class Recording:
                 new_args.append(trees.mapped(self.active_leaf, arg, f"argument {k}"))
             else:
                 new_args.append(trees.mapped(self.constant_leaf, arg) if holds_float_array(arg) else arg)
-        runnable = rebind.rebound(f, self.trace)
         try:
             with self.trace:
-                self.result = runnable(*new_args, **kwargs)
+                self.result = rebind.rebound(f, self.trace)(*new_args, **kwargs)
         except BaseException as error:
             self.trace.close()
             # NumPy hides our message behind one of its own when a plain array is written into

@@ -95,6 +95,7 @@ cdef class Plan:
     cdef int64_t scratch_bytes
     cdef readonly object input_specs, const_specs, result_specs   # (shape, dtype) each
     cdef object arenas      # idle arenas, reused by later runs
+    cdef object binding     # what the engine knows of the arrays to bind
     cdef object __weakref__
 
 cdef enum:

@@ -9,7 +9,7 @@ immutable, and every run has an arena of its own.
 cimport numpy as cnp
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 import collections
 import threading
@@ -38,67 +38,111 @@ TYPE_NUMBERS = {"float64": cnp.NPY_DOUBLE, "float32": cnp.NPY_FLOAT,
 
 
 cdef class Arena:
-    """Memory of one run: the scalar file, every intermediate array, then the registers."""
+    """Memory of one run: the scalar file, every intermediate array, then the registers; and where each slot is."""
 
     cdef char *block
     cdef char *start
     cdef char *scratch
+    cdef char **at
 
     def __cinit__(self, Plan plan):
         cdef Py_ssize_t scratch = scratch_needed(plan)
         self.block = <char *>PyMem_RawCalloc(1, plan.arena_bytes + scratch + 3 * ALIGN)
-        if self.block == NULL:
+        self.at = <char **>PyMem_RawCalloc(
+            SLOT_INPUTS + plan.n_inputs + plan.n_consts + plan.n_results, sizeof(char *))
+        if self.block == NULL or self.at == NULL:
             raise MemoryError(
                 f"this program needs {(plan.arena_bytes + scratch) / 1e9:.3g} GB for its intermediate values")
         self.start = self.block + (ALIGN - <Py_ssize_t>self.block % ALIGN)
         self.scratch = self.start + plan.arena_bytes
         self.scratch = self.scratch + (ALIGN - <Py_ssize_t>self.scratch % ALIGN)
+        self.at[0] = self.start
         memcpy(self.start, plan.literals.data, plan.literals.n * 8)
 
     def __dealloc__(self):
         PyMem_RawFree(self.block)
-
-
-cdef class Bases:
-    """Where each slot of a run is in memory."""
-
-    cdef char **at
-
-    def __cinit__(self, Py_ssize_t n):
-        self.at = <char **>PyMem_RawCalloc(n, sizeof(char *))
-        if self.at == NULL:
-            raise MemoryError()
-
-    def __dealloc__(self):
         PyMem_RawFree(self.at)
 
 
-cdef int check_array(object array, object spec, str what, Py_ssize_t k) except -1:
-    """A run touches memory through these arrays: they must be what the plan was made for."""
+cdef struct Spec:                       # an array that a plan binds, as NumPy's C API sees it
+    int type_number                     # -1: any
+    int ndim
+    cnp.npy_intp *dims
+
+
+cdef class Binding:
+    """The specs of a plan's inputs, constants and results, in this order."""
+
+    cdef Spec *specs
+    cdef cnp.npy_intp *dims
+
+    def __cinit__(self, Plan plan):
+        cdef list wanted = list(plan.input_specs) + list(plan.const_specs) + list(plan.result_specs)
+        cdef Py_ssize_t k, at = 0, n = sum([len(spec[0]) for spec in wanted if spec is not None])
+        self.specs = <Spec *>PyMem_RawCalloc(len(wanted) + 1, sizeof(Spec))
+        self.dims = <cnp.npy_intp *>PyMem_RawCalloc(n + 1, sizeof(cnp.npy_intp))
+        if self.specs == NULL or self.dims == NULL:
+            raise MemoryError()
+        for k in range(len(wanted)):
+            spec = wanted[k]
+            self.specs[k].type_number = -1
+            self.specs[k].dims = self.dims + at
+            if spec is None:
+                continue
+            self.specs[k].type_number = TYPE_NUMBERS[np.dtype(spec[1]).name]
+            self.specs[k].ndim = <int>len(spec[0])
+            for d in spec[0]:
+                self.dims[at] = d
+                at += 1
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.specs)
+        PyMem_RawFree(self.dims)
+
+
+cdef Binding binding_of(Plan plan):
+    if plan.binding is None:
+        plan.binding = Binding(plan)
+    return <Binding>plan.binding
+
+
+cdef bint fits(object array, const Spec *spec) noexcept:
+    """Is it an array that the plan may touch the memory of?"""
+    if not cnp.PyArray_Check(array):
+        return False
+    if spec.type_number < 0:
+        return True
+    return (cnp.PyArray_TYPE(array) == spec.type_number and cnp.PyArray_NDIM(array) == spec.ndim
+            and not memcmp(cnp.PyArray_DIMS(array), spec.dims, spec.ndim * sizeof(cnp.npy_intp))
+            and cnp.PyArray_ISCARRAY_RO(array) and cnp.PyArray_ISNOTSWAPPED(array))
+
+
+cdef int refuse(object array, object spec, str what, Py_ssize_t k) except -1:
+    """Say what is wrong with an array that does not fit."""
     if not isinstance(array, np.ndarray):
         raise errors.PlanError(f"{what} {k} is {type(array).__name__}, not an array")
-    if spec is None:
-        return 0
     if array.shape != spec[0] or array.dtype != spec[1]:
         raise errors.PlanError(
             f"{what} {k} is {array.dtype}{list(array.shape)}, the plan wants {spec[1]}{list(spec[0])}")
-    if not (cnp.PyArray_ISCARRAY_RO(array) and cnp.PyArray_ISNOTSWAPPED(array)):
-        raise errors.PlanError(f"{what} {k} is not C-contiguous and aligned")
-    return 0
+    raise errors.PlanError(f"{what} {k} is not C-contiguous and aligned")
 
 
-cdef double scalar_value(object array) except? -1.0:
+cdef double number_in(object array) except? -1.0:
+    if cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE and cnp.PyArray_SIZE(array) == 1:
+        return (<double *>cnp.PyArray_DATA(array))[0]
     return <double>float(array)
 
 
 def run(Plan plan, list inputs, list consts, list scalars):
     """Run a plan once on these arrays and floats; returns its results as new arrays."""
     cdef Py_ssize_t k, failed = -1
-    cdef Py_ssize_t first_result = SLOT_INPUTS + plan.n_inputs + plan.n_consts
+    cdef Py_ssize_t first_result = plan.n_inputs + plan.n_consts
     cdef Arena arena
-    cdef Bases bases
+    cdef Binding binding = binding_of(plan)
+    cdef char **at
     cdef Bound *bound
     cdef Place *place
+    cdef Spec *spec
     cdef double *file
     cdef const ad_kernel_table *kernels
     cdef int bad
@@ -108,43 +152,43 @@ def run(Plan plan, list inputs, list consts, list scalars):
             f"a run wants {plan.n_inputs} inputs, {plan.n_consts} constants and {plan.n_floats} floats; "
             f"it got {len(inputs)}, {len(consts)} and {len(scalars)}")
     for k in range(plan.n_inputs):
-        check_array(inputs[k], plan.input_specs[k], "input", k)
+        if not fits(inputs[k], &binding.specs[k]):
+            refuse(inputs[k], plan.input_specs[k], "input", k)
     for k in range(plan.n_consts):
-        check_array(consts[k], plan.const_specs[k], "constant", k)
+        if not fits(consts[k], &binding.specs[plan.n_inputs + k]):
+            refuse(consts[k], plan.const_specs[k], "constant", k)
     kernels = <const ad_kernel_table *>PyCapsule_GetPointer(config.kernel_table(), "adcore.kernels")
-    bases = Bases(first_result + plan.n_results)
-    for k in range(plan.n_inputs):
-        bases.at[SLOT_INPUTS + k] = cnp.PyArray_BYTES(inputs[k])
-    for k in range(plan.n_consts):
-        bases.at[SLOT_INPUTS + plan.n_inputs + k] = cnp.PyArray_BYTES(consts[k])
-    for k in range(plan.n_results):
-        spec = plan.result_specs[k]
-        result = np.empty(spec[0], spec[1])
-        results.append(result)
-        bases.at[first_result + k] = cnp.PyArray_BYTES(result)
     try:
         arena = plan.arenas.pop()
     except IndexError:
         arena = Arena(plan)
-    bases.at[0] = arena.start
+    at = arena.at + SLOT_INPUTS
+    for k in range(plan.n_inputs):
+        at[k] = cnp.PyArray_BYTES(inputs[k])
+    for k in range(plan.n_consts):
+        at[plan.n_inputs + k] = cnp.PyArray_BYTES(consts[k])
+    for k in range(plan.n_results):
+        spec = &binding.specs[first_result + k]
+        result = cnp.PyArray_EMPTY(spec.ndim, spec.dims, spec.type_number, 0)
+        results.append(result)
+        at[first_result + k] = cnp.PyArray_BYTES(result)
     file = <double *>arena.start
     for k in range(plan.bound.n):
         bound = (<Bound *>plan.bound.data) + k
         if bound.kind == 0:
-            file[bound.scalar] = scalar_value(inputs[bound.index])
+            file[bound.scalar] = number_in(inputs[bound.index])
         elif bound.kind == 1:
-            file[bound.scalar] = scalar_value(consts[bound.index])
+            file[bound.scalar] = number_in(consts[bound.index])
         else:
             file[bound.scalar] = scalars[bound.index]
     with nogil:
-        bad = execute(plan, kernels, bases.at, arena.scratch, &failed)
+        bad = execute(plan, kernels, arena.at, arena.scratch, &failed)
     if bad:
         raise IndexError(f"index out of range in step {failed} of the program")
     for k in range(plan.n_results):
         place = (<Place *>plan.result_places.data) + k
-        if place.slot < 0:
-            continue
-        copy_result(results[k], place, bases.at, len(plan.result_specs[k][0]) == 0)
+        if place.slot >= 0:
+            copy_result(results[k], place, arena.at, binding.specs[first_result + k].ndim == 0)
     if len(plan.arenas) < IDLE_ARENAS:
         plan.arenas.append(arena)
     return results
@@ -155,9 +199,12 @@ cdef int copy_result(object result, const Place *place, char **bases, bint scala
     cdef double value
     if scalar and place.slot == 0:
         value = (<double *>(bases[0] + place.offset))[0]
-        result[()] = value
+        if cnp.PyArray_TYPE(result) == cnp.NPY_DOUBLE:
+            (<double *>cnp.PyArray_DATA(result))[0] = value
+        else:
+            result[()] = value
     else:
-        memcpy(cnp.PyArray_DATA(result), bases[place.slot] + place.offset, result.nbytes)
+        memcpy(cnp.PyArray_DATA(result), bases[place.slot] + place.offset, cnp.PyArray_NBYTES(result))
     return 0
 
 

@@ -105,7 +105,7 @@ cdef class Trace:
     cdef readonly int depth
     cdef dict lifted                    # (id of trace, value) -> value here
     cdef readonly list guards           # (value, what it was found to be); None: nobody replays
-    cdef public object impure           # why a replay would not do what f does
+    cdef public object surroundings     # what f reads besides its arguments, when somebody replays
     cdef uint8_t *active
     cdef Py_ssize_t active_capacity
     cdef dict literals, const_of
@@ -135,6 +135,7 @@ cdef class Trace:
             self.depth = self.parent.depth + 1
             if self.parent.guards is not None:
                 self.guards = []
+                self.surroundings = self.parent.surroundings
         traces.append(self)
         return self
 
@@ -145,9 +146,10 @@ cdef class Trace:
         """No more recording: traced values that escaped say so when they are used."""
         self.closed = True
 
-    def watch(self):
-        """Keep what the recorded function learns of values, so that a replay can be checked."""
+    def watch(self, surroundings):
+        """Keep what the recorded function learns of values and reads, so that a replay can be checked."""
         self.guards = []
+        self.surroundings = surroundings
 
     cdef bint inside(self, Trace other):
         """Is this a recording inside ``other``?"""

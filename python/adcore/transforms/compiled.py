@@ -1,0 +1,211 @@
+"""compile(f): record once, replay without Python."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import errors, trees
+from ..front import rebind
+from ..front.surroundings import Surroundings, Token
+from ..plan.lower import lower
+from ..sweep import engine
+from ..sweep.replay import Replay
+from ..tracer import array as traced
+
+REPLAYS_MAX = 16  # recordings kept for one structure of the arguments
+
+
+class Slot:
+    """A leaf of the result that a replay computes."""
+
+    def __init__(self, position: int, scalar: bool) -> None:
+        self.position = position
+        self.scalar = scalar
+
+
+def is_bound(x: Any) -> bool:
+    """Does a replay bind this leaf: a float, or a float array?"""
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind == "f" and x.dtype.itemsize in (4, 8)
+    return type(x) in (float, np.float64)
+
+
+class Compiled:
+    """A function that is recorded once for each way through it. See `compile`."""
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, f, assigned=("__name__", "__doc__"), updated=())
+        self._f = f
+        self._lock = threading.Lock()
+        self._replays: dict[Any, list[Replay]] = {}
+        self._given_up: dict[Any, str] = {}
+        self.recordings = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        structure: Any = len(args)
+        given = list(args)
+        if kwargs or any(trees.is_branch(x) for x in args):
+            flat = trees.leaves((args, kwargs))
+            given = [x for _, x in flat]
+            structure = (tuple(path for path, _ in flat), *kinds((args, kwargs)))
+        for k, replay in enumerate(self._replays.get(structure, ())):
+            result = replay(given)
+            if result is not NotImplemented:
+                if k:
+                    self._first(structure, replay)
+                return result
+        if structure in self._given_up or traced.find_trace(given) is not None:
+            return self._f(*args, **kwargs)
+        return self._record(structure, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self._f, '__name__', self._f)!s}: {self.recordings} recordings>"
+
+    @property
+    def why_not(self) -> str:
+        """Why calls are not replayed; empty when they are."""
+        return "; ".join(dict.fromkeys(self._given_up.values()))
+
+    def clear(self) -> None:
+        """Forget all recordings."""
+        with self._lock:
+            self._replays = {}
+            self._given_up = {}
+
+    def _first(self, structure: Any, replay: Replay) -> None:
+        """The recording used last is tried first."""
+        with self._lock:
+            found = self._replays.get(structure, [])
+            if replay in found:
+                self._replays[structure] = [replay, *[r for r in found if r is not replay]]
+
+    def _record(self, structure: Any, args: Any, kwargs: Any) -> Any:
+        """Run f, keep the recording if replays of it can be right, and give f's result."""
+        trace = traced.Trace()
+        surroundings = Surroundings(trace)
+        trace.watch(surroundings)
+        leaves: list[tuple[Any, Any, int]] = []
+        arrays: list[tuple[Any, int]] = []
+
+        def leaf(x: Any, path: str) -> Any:
+            if not is_bound(x):
+                leaves.append((x, Token(x) if not isinstance(x, (int, float, str, type(None), np.generic)) else None, -1))
+                return x
+            leaves.append((x, None, len(trace.inputs)))
+            plain = np.array(x, dtype=x.dtype.newbyteorder("=") if isinstance(x, np.ndarray) else np.float64, order="C")
+            value = trace.input_array(plain, False, not isinstance(x, np.ndarray))
+            if isinstance(x, np.ndarray):
+                arrays.append((value, traced.value_number(value)))
+            return value
+
+        new_args, new_kwargs = trees.mapped(leaf, (tuple(args), kwargs))
+        try:
+            with trace:
+                result = rebind.rebound(self._f, trace)(*new_args, **new_kwargs)
+            numbers: list[int] = []
+
+            def slot(x: Any, path: str) -> Any:
+                if isinstance(x, np.ndarray) and x.dtype == object and traced.find_trace(x) is not None:
+                    x = traced.as_traced(trace, x)
+                if not traced.is_traced(x):
+                    return x
+                numbers.append(traced.value_number(x))
+                return Slot(len(numbers) - 1, isinstance(x, traced.TracedScalar))
+
+            template = trees.mapped(slot, result)
+            written = []
+            bound = [k for k, (x, _, number) in enumerate(leaves) if number >= 0 and isinstance(x, np.ndarray)]
+            watched = [(k, value, before) for k, (value, before) in zip(bound, arrays, strict=True)]
+            watched += [(-1 - k, value, before) for k, (value, before) in enumerate(surroundings.arrays)]
+            for target, value, before in watched:
+                if traced.value_number(value) != before:
+                    numbers.append(traced.value_number(value))
+                    written.append((target, len(numbers) - 1))
+            guards: list[tuple[int, Any]] = []
+            for value, expected in dict(trace.guards or ()).items():
+                numbers.append(value)
+                guards.append((len(numbers) - 1, np.asarray(expected)))
+            trace.tape.set_results(numbers)
+        finally:
+            trace.close()
+        plan = lower(engine.prepare(trace.tape))
+        replay = Replay(plan, trace.consts, trace.scalars, leaves, guards, surroundings, template, Slot, written)
+        self.recordings += 1
+        given = [x for x, _, _ in leaves]
+        answer = replay(given)
+        if answer is NotImplemented:
+            raise errors.AdcoreError("a recording does not reproduce itself: this is a bug of adcore")
+        with self._lock:
+            if surroundings.why:
+                self._given_up[structure] = surroundings.why
+                self._replays.pop(structure, None)
+            else:
+                found = self._replays.setdefault(structure, [])
+                if len(found) >= REPLAYS_MAX:
+                    self._given_up[structure] = (
+                        f"{REPLAYS_MAX} recordings were not enough: what f learns of its arguments differs each time"
+                    )
+                    self._replays[structure] = []
+                else:
+                    self._replays[structure] = [replay, *found]
+        return answer
+
+
+def kinds(tree: Any) -> tuple[Any, ...]:
+    """The types of all branches of a tree, outermost first."""
+    if not trees.is_branch(tree):
+        return ()
+    return (type(tree), *[k for _, part in trees.parts(tree) for k in kinds(part)])
+
+
+def compile(f: Callable[..., Any]) -> Compiled:
+    """f recorded once for each way through it, and replayed without Python after that.
+
+    Parameters
+    ----------
+    f : callable
+        A NumPy function, or a transform of one: ``compile(value_and_grad(f))``. Its arguments are arrays, numbers
+        and trees of them, and anything else that compares with ``==``.
+
+    Returns
+    -------
+    Compiled
+        Takes f's arguments. ``recordings`` counts how often f itself has run, ``why_not`` says why calls are
+        not replayed, ``clear()`` forgets the recordings.
+
+    Raises
+    ------
+    NotDifferentiable
+        As f does.
+
+    Notes
+    -----
+    Float arrays and Python floats among the arguments are bound by each call; so are float arrays that f reads
+    from its closure or its module. A recording is used again only when all else is as it was: shapes and dtypes,
+    the other arguments, the values of closure cells and globals that f and the functions it calls read (looked
+    into through lists, dicts and objects), and every value that f has learned of its arguments: the truth of a
+    comparison, an index, a float it turned into a Python number. Otherwise f runs again and is recorded anew;
+    after 16 recordings for one structure of arguments f just runs at each call. Arrays that f writes into are
+    written.
+
+    What a replay does not do: print, append to a list, count calls, or see a change in an object that f reaches
+    only through a library or a method. Functions that draw random numbers from NumPy or ``random`` are found out and
+    run each time.
+
+    Examples
+    --------
+    >>> import numpy as np, adcore
+    >>> g = adcore.compile(adcore.grad(lambda x: np.sum(x**2) if x[0] > 0 else -np.sum(x)))
+    >>> g(np.array([1.0, 2.0])), g(np.array([3.0, 5.0])), g.recordings
+    (array([2., 4.]), array([ 6., 10.]), 1)
+    >>> g(np.array([-1.0, 2.0])), g.recordings
+    (array([-1., -1.]), 2)
+    """
+    if not callable(f):
+        raise errors.ArgumentError(f"compile takes a function, not {type(f).__name__}")
+    return Compiled(f)

@@ -150,10 +150,7 @@ def interpret(program, inputs, consts=(), scalars=(), outputs=None, dtype=None):
             block = floats[0].reshape(outer, n, inner)
             y = np.cumsum(block[:, ::-1], axis=1)[:, ::-1] if backwards else np.cumsum(block, axis=1)
         elif op == "CALL":
-            values.append(program.rules[param].evaluate(*args))
-            continue
-        elif op == "PART":
-            y = args[0][param]
+            y = program.rules[param].evaluate(*args)
         else:
             y = elementwise_function(op)(*floats)
             y = np.broadcast_to(y, shape)

@@ -48,7 +48,6 @@ BROKEN = {
     "parameters do not fit": [MATRIX, ("CUMSUM", (0,), {"shape": (3, 4), "ints": [3, 3, 1, 0]})],
     "argument has another shape": [MATRIX, ("CUMSUM", (0,), {"shape": (12,), "ints": [3, 4, 1, 0]})],
     "no such rule": [SCALAR, ("CALL", (0,), {"param": 0})],
-    "reads no call": [SCALAR, ("PART", (0,), {"param": 0})],
     "gives it another shape": [MATRIX, array((4, 3)), ("SUM", (1,), {"shape": (), "ints": [0, 0, 0]})],
     "dimension is negative": [("EMPTY", (), {"shape": (3, -1)})],
     "size overflows": [("EMPTY", (), {"shape": (2**40, 2**40)})],

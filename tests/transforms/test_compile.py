@@ -110,7 +110,7 @@ class TestReplays:
             local = np.random.default_rng(seed)
             for _ in range(200):
                 point = local.normal(size=6)
-                value, g = f(point)
+                _, g = f(point)
                 expected = (np.exp(point) * (point + 1)) if point[0] > 0 else np.ones(6)
                 if not np.allclose(g, expected):
                     wrong.append(point)

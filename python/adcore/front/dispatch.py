@@ -39,7 +39,7 @@ def on_values(*names: str) -> None:
 @functools.cache
 def load() -> None:
     """Import the subject files, which fill the tables."""
-    from . import elementwise, products, reductions, shapes, special  # noqa: F401  (imported for their registrations)
+    from . import elementwise, linalg, products, reductions, shapes, special  # noqa: F401  (imported for their registrations)
 
 
 def values(tree: Any) -> Any:

@@ -241,15 +241,15 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     """Vector norms, and the Frobenius norm of matrices; the subgradient at the origin is 0."""
     from .reductions import max, min, sum
 
-    ew = traced.elementwise
+    ew, given = traced.elementwise, ord
     if axis is None and ord is None:
         x, axis = (x.reshape(-1), 0) if not keepdims else (x, tuple(range(len(x.shape))))
         ord = 2
     elif axis is None:
         axis = tuple(range(len(x.shape)))
     pair_of_axes = isinstance(axis, (tuple, list)) and len(axis) == 2
-    if pair_of_axes and ord not in (None, "fro") and not (ord == 2 and len(x.shape) == 1):
-        raise ValueError(f"norm: matrix norms of order {ord!r} are not supported on differentiated arrays")
+    if pair_of_axes and ord not in (None, "fro") and not (ord == 2 and given is None):
+        return matrix_norm(x, ord, axis, keepdims)
     if ord in (None, 2, "fro"):
         squares = sum(ew("square", x), axis, keepdims=keepdims)
         # sqrt of a safe argument where the sum is 0: its derivative there is 0
@@ -264,6 +264,39 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if ord == 0:
         return np.linalg.norm(traced.value_of(x), 0, axis, keepdims)
     return sum(abs(x) ** ord, axis, keepdims=keepdims) ** (1.0 / ord)
+
+
+def matrix_norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
+    """The norms of matrices that stand on two axes, other than Frobenius'."""
+    from .linalg import svdvals
+
+    at = tuple(k % len(x.shape) for k in axis)
+    rest = [k for k in range(len(x.shape)) if k not in at]
+    x = np.transpose(x, (*rest, *at))
+    if ord in (1, -1, np.inf, -np.inf):
+        sums = np.sum(abs(x), axis=-2 if abs(ord) == 1 else -1)
+        out = np.max(sums, axis=-1) if ord > 0 else np.min(sums, axis=-1)
+    elif ord in (2, -2, "nuc"):
+        s = svdvals(x)
+        out = np.sum(s, axis=-1) if ord == "nuc" else s[..., 0 if ord == 2 else -1]
+    else:
+        raise ValueError(f"{traced.where_text()}Invalid norm order for matrices.")
+    return np.expand_dims(out, tuple(sorted(at))) if keepdims else out
+
+
+@implements(np.linalg.matrix_norm)
+def matrix_norm_of(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    return norm(x, ord, (-2, -1), keepdims)
+
+
+@implements(np.linalg.vector_norm)
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    if axis is None or isinstance(axis, tuple):
+        axes = tuple(range(x.ndim)) if axis is None else tuple(k % x.ndim for k in axis)
+        rest = [k for k in range(x.ndim) if k not in axes]
+        out = norm(np.reshape(np.transpose(x, (*rest, *axes)), (*[x.shape[k] for k in rest], -1)), ord, -1)
+        return np.expand_dims(out, axes) if keepdims else out
+    return norm(x, ord, axis, keepdims)
 
 
 METHODS["dot"] = dot

@@ -204,8 +204,9 @@ class Library:
         value = getattr(self._module, name)
         if twin is not None:
             return either(value, twin)
-        if isinstance(value, types.ModuleType) and value.__name__ == "scipy.special":
-            return Library(value, special_twins())
+        if isinstance(value, types.ModuleType):
+            twins = library_twins(value.__name__)
+            return value if twins is None else Library(value, twins)
         return value
 
 
@@ -219,11 +220,17 @@ def either(plain: Any, twin: Any) -> Any:
     return of
 
 
-def special_twins() -> dict[str, Any]:
+@functools.cache
+def library_twins(name: str) -> dict[str, Any] | None:
+    """The twins for a module of SciPy; None when it has none."""
+    if name == "scipy":
+        return {}
+    if name not in ("scipy.special", "scipy.linalg"):
+        return None
     dispatch.load()
-    from .special import REBOUND
+    from . import linalg, special
 
-    return REBOUND
+    return special.REBOUND if name == "scipy.special" else linalg.REBOUND
 
 
 class Rebinder:
@@ -242,11 +249,8 @@ class Rebinder:
                 return self.numpy
             if value is math:
                 return MATH_TWIN
-            if value.__name__ == "scipy.special":
-                return Library(value, special_twins())
-            if value.__name__ == "scipy":
-                return Library(value, {})
-            return value
+            twins = library_twins(value.__name__)
+            return value if twins is None else Library(value, twins)
         if isinstance(value, types.FunctionType):
             return self.function(value)
         if isinstance(value, Numpy):  # of a recording around this one
@@ -278,8 +282,9 @@ class Rebinder:
             name = TWINNED.get(f)
             if name is not None:
                 return getattr(self.numpy, name)
-            if f.__module__.startswith("scipy.special") and f.__name__ in special_twins():
-                return either(f, special_twins()[f.__name__])
+            twins = library_twins(".".join(f.__module__.split(".")[:2]))
+            if twins and f.__name__ in twins and getattr(sys.modules[".".join(f.__module__.split(".")[:2])], f.__name__, None) is f:
+                return either(f, twins[f.__name__])
             return f
         code = f.__code__
         if uses_store_global(code):

@@ -37,7 +37,7 @@ class Token:
             return value is self.value or bool(value == self.value)
         if isinstance(value, np.ndarray):
             shape, dtype, content = self.keys
-            return value.shape == shape and value.dtype == dtype and value.tobytes() == content.tobytes()
+            return bool(value.shape == shape and value.dtype == dtype and value.tobytes() == content.tobytes())
         if depth <= 0:
             return value is self.value
         keys, parts = contents(value)

@@ -27,6 +27,8 @@ cdef class Builder:
     cdef int32_t add_map(self, int64_t offset, const int64_t *strides, int64_t ndim) except -1
     cdef int32_t copy_shape(self, Program source, int32_t shape) except -1
     cdef int32_t translate(self, Program source, int32_t value, const int32_t *new) except -1
+    cdef int32_t rule_number(self, object rule) except -1
+    cdef list inline(self, Program program, list inputs)
     cdef bint number(self, int32_t value, double *number) noexcept
     cdef int64_t slot_of(self, const Instr *instr) noexcept
     cdef bint negates(self, const Instr *instr, uint8_t dtype) noexcept

@@ -597,6 +597,34 @@ cdef class Builder:
             return self.full(dtype, x1, shape)
         return self.append(op, dtype, nargs, x1, x2, x3, shape, param)
 
+    cdef int32_t rule_number(self, object rule) except -1:
+        """Where a rule of a CALL stands in the new program's list."""
+        cdef list rules = self.out.rules
+        cdef Py_ssize_t k
+        for k in range(len(rules)):
+            if rules[k] is rule:
+                return <int32_t>k
+        rules.append(rule)
+        return <int32_t>(len(rules) - 1)
+
+    cdef list inline(self, Program program, list inputs):
+        """Emit a program of its own, its inputs being values of the new program; returns its outputs' values."""
+        cdef Py_ssize_t i
+        cdef int32_t line = self.line
+        cdef int32_t *new = <int32_t *>PyMem_RawMalloc((program.length + 1) * sizeof(int32_t))
+        if new == NULL:
+            raise MemoryError()
+        try:
+            for i in range(program.length):
+                if program.code[i].op == AD_OP_INPUT:
+                    new[i] = <int32_t>inputs[program.code[i].param]
+                else:
+                    new[i] = self.translate(program, <int32_t>i, new)
+            self.line = line
+            return [new[program.results[i]] for i in range(program.n_results)]
+        finally:
+            PyMem_RawFree(new)
+
     cdef int32_t translate(self, Program source, int32_t value, const int32_t *new) except -1:
         """Instruction ``value`` of another program, with its arguments renumbered by ``new``."""
         cdef Instr *instr = &source.code[value]
@@ -626,7 +654,8 @@ cdef class Builder:
                 self.out.add_ints(&number, 1)
             shape = self.copy_shape(source, instr.shape)
             if instr.op == AD_OP_CALL:
-                return self.append(instr.op, instr.dtype, NARY, at, n, -1, shape, instr.param)
+                return self.append(instr.op, instr.dtype, NARY, at, n, -1, shape,
+                                   self.rule_number(source.rules[instr.param]))
             k = self.out.add_ints(source.ints + instr.param, n - 1)
             return self.append(instr.op, instr.dtype, NARY, at, n, -1, shape, k)
         if instr.op == AD_OP_CUMSUM:

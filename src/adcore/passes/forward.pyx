@@ -8,6 +8,8 @@ from adcore import errors, optable
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
 from adcore.passes.templates cimport Partial, emit_partial, joint_shape, partial_of
+from adcore.tape.program import DTYPE_NAMES
+
 from adcore.tape.program cimport BOOL, F64, I64, Instr, NARY, Program, arg, n_args
 
 cdef enum:
@@ -126,6 +128,17 @@ cdef class Forward:
         where = self.new.out.add_ints(self.old.ints + instr.param, n - 1)
         return self.new.append(instr.op, instr.dtype, NARY, args, n, -1, shape, where)
 
+    cdef int32_t call_rule(self, int32_t value) except -2:
+        """The rule's own program of the tangent."""
+        cdef Instr *instr = &self.old.code[value]
+        cdef int32_t x
+        args = self.old.args_list(value)
+        given = tuple([self.tangent[x] != NONE for x in args])
+        program = self.old.rules[instr.param].tangent_program(
+            [(self.old.shape_tuple(x), DTYPE_NAMES[self.old.code[x].dtype]) for x in [value, *args]], given, self.place(value))
+        inputs = [self.number[value], *[self.number[x] for x in args], *[self.dense(x) for x in args if self.tangent[x] != NONE]]
+        return self.new.in_shape(self.new.inline(program, inputs)[0], self.shape_of(value), instr.dtype)
+
     cdef int32_t rule(self, int32_t value) except -2:
         """The tangent of a value that has an argument with one."""
         cdef Instr *instr = &self.old.code[value]
@@ -157,6 +170,8 @@ cdef class Forward:
                                    self.number[instr.x3], shape, -1)
         if op == AD_OP_CUMSUM:
             return self.new.append(op, dtype, 1, self.dense(instr.x1), -1, -1, shape, self.new.out.add_ints(m, 4))
+        if op == AD_OP_CALL:
+            return self.call_rule(value)
         raise errors.MissingDerivative(self.place(value), optable.NAMES[op].lower(), 0, "no forward rule is written")
 
     def place(self, int32_t value):

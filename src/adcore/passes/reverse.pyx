@@ -10,6 +10,8 @@ from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
 from adcore.passes.templates cimport Partial, emit_partial, joint_shape, partial_of
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
+from adcore.tape.program import DTYPE_NAMES
+
 from adcore.tape.program cimport BOOL, F64, I64, Instr, NARY, Program, SCALAR_SHAPE, arg, n_args
 
 cdef enum:
@@ -324,9 +326,28 @@ cdef class Reverse:
             return 0
         if op == AD_OP_CUMSUM:
             return self.cumsum_rule(value, g)
+        if op == AD_OP_CALL:
+            return self.call_rule(value, g)
         if op == AD_OP_INPUT:
             return 0
         raise errors.MissingDerivative(self.place(value), optable.NAMES[op].lower(), 0, "no reverse rule is written")
+
+    cdef int call_rule(self, int32_t value, int32_t g) except -1:
+        """The rule's own program of the adjoints that are wanted."""
+        cdef Instr *instr = &self.old.code[value]
+        cdef int k, n = n_args(instr)
+        cdef int32_t x
+        args = self.old.args_list(value)
+        wanted = tuple([bool(self.active[x]) for x in args])
+        program = self.old.rules[instr.param].adjoint_program(
+            [(self.old.shape_tuple(x), DTYPE_NAMES[self.old.code[x].dtype]) for x in [value, *args]], wanted, self.place(value))
+        results = self.new.inline(program, [g, self.number[value], *[self.number[x] for x in args]])
+        for k in range(n):
+            if wanted[k]:
+                x = args[k]
+                self.contribute(x, DENSE, self.new.in_shape(
+                    results.pop(0), self.new.copy_shape(self.old, self.old.code[x].shape), self.old.code[x].dtype), -1, 0)
+        return 0
 
     cdef int cumsum_rule(self, int32_t value, int32_t g) except -1:
         cdef Instr *instr = &self.old.code[value]

@@ -17,7 +17,7 @@ cdef uint8_t[AD_N_OPS] arity        # number of arguments of each op
 
 
 cdef int fill_arity() except -1:
-    names = {"ACCUMULATE": 2, "UPDATE": 2, "PART": 1, "CUMSUM": 1, "VIEW": 1, "SUM": 1, "REDUCE_MAX": 1,
+    names = {"ACCUMULATE": 2, "UPDATE": 2, "CUMSUM": 1, "VIEW": 1, "SUM": 1, "REDUCE_MAX": 1,
              "REDUCE_MIN": 1, "REDUCE_PROD": 1, "PACK": NARY, "PACK_ADD": NARY, "CALL": NARY}
     for opcode, row in enumerate(optable.ROWS):
         arity[opcode] = names.get(optable.NAMES[opcode], len(row.args))
@@ -179,8 +179,6 @@ cdef class Verifier:
             x = arg(instr, self.program.ints, k)
             if not 0 <= x < i:
                 return "an argument is not defined before it"
-            if self.program.code[x].op == AD_OP_CALL and instr.op != AD_OP_PART:
-                return "only PART may read a call"
         return check_shape(self.program.ints, self.program.n_ints, instr.shape)
 
     cdef const char *check_rows(self, const Instr *instr, int32_t x, int32_t base, int32_t offsets) noexcept:
@@ -300,10 +298,6 @@ cdef class Verifier:
         if op == AD_OP_CALL:
             if not 0 <= instr.param < len(p.rules):
                 return "there is no such rule"
-            return NULL
-        if op == AD_OP_PART:
-            if p.code[instr.x1].op != AD_OP_CALL or instr.param < 0:
-                return "it reads no call"
             return NULL
         return NULL
 

@@ -7,7 +7,7 @@ from adcore import errors, optable
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
-from adcore.tape.program cimport I64, Instr, Program, SCALAR_SHAPE, arg, n_args
+from adcore.tape.program cimport I64, Instr, NARY, Program, SCALAR_SHAPE, arg, n_args
 
 cdef enum:
     MAX_DIMS = 64
@@ -190,6 +190,41 @@ cdef class Widen:
                                   shape, self.old.ints[instr.param + k] * self.width, &one)
         return base
 
+    cdef int32_t call_rule(self, int32_t value) except -1:
+        """A call for each seed, its result put where that seed's elements are."""
+        cdef Instr *instr = &self.old.code[value]
+        cdef int32_t shape = self.wide_shape(instr.shape), out, x, at
+        cdef int64_t seed, number
+        cdef int64_t[MAX_DIMS] strides
+        cdef int k, n = n_args(instr)
+        out = self.new.append(AD_OP_EMPTY, instr.dtype, 0, -1, -1, -1, shape, -1)
+        for seed in range(self.width):
+            args = []
+            for k in range(n):
+                x = arg(instr, self.old.ints, k)
+                if self.wide[x]:
+                    self.dense_map(self.old.code[x].shape, strides)
+                    args.append(self.new.view(self.old.code[x].dtype, self.number[x],
+                                              self.new.copy_shape(self.old, self.old.code[x].shape), seed, strides))
+                else:
+                    args.append(self.number[x])
+            at = <int32_t>self.new.out.n_ints
+            for k in range(n):
+                number = args[k]
+                self.new.out.add_ints(&number, 1)
+            x = self.new.append(AD_OP_CALL, instr.dtype, NARY, at, n, -1, self.new.copy_shape(self.old, instr.shape),
+                                self.new.rule_number(self.old.rules[instr.param]))
+            self.dense_map(instr.shape, strides)
+            out = self.new.store(AD_OP_UPDATE, instr.dtype, out, x, shape, seed, strides)
+        return out
+
+    cdef void dense_map(self, int32_t shape, int64_t *strides) noexcept:
+        """Strides of one seed's elements in an array that holds all seeds."""
+        cdef int64_t step = self.width, k
+        for k in range(self.old.ints[shape] - 1, -1, -1):
+            strides[k] = step
+            step *= self.old.ints[shape + 1 + k]
+
     cdef int32_t rule(self, int32_t value) except -1:
         cdef Instr *instr = &self.old.code[value]
         cdef int64_t[4] numbers
@@ -212,6 +247,8 @@ cdef class Widen:
             return self.new.append(op, instr.dtype, 3, self.widened(instr.x1, instr.shape),
                                    self.widened(instr.x2, self.old.code[instr.x2].shape),
                                    self.scaled_offsets(instr.x3), self.wide_shape(instr.shape), -1)
+        if op == AD_OP_CALL:
+            return self.call_rule(value)
         if op == AD_OP_CUMSUM:
             for k in range(4):
                 numbers[k] = self.old.ints[instr.param + k]

@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 
 from adcore.optable.opcodes cimport (
-    AD_OP_ACCUMULATE, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
+    AD_OP_ACCUMULATE, AD_OP_CALL, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
     AD_OP_GATHER, AD_OP_IDENTITY, AD_OP_INPUT, AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_PACK,
     AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
     AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_VIEW,
@@ -385,12 +385,37 @@ cdef class Lowering:
             for k in range(n):
                 numbers[k] = self.program.ints[instr.param + k]
                 wires[k] = self.scalar_index(arg(instr, self.program.ints, k + 1))
+        elif instr.op == AD_OP_CALL:
+            step = self.new_step(STEP_CALL, group, value)
+            step.count = <int32_t>len(self.plan.calls)
+            self.plan.calls.append(self.program.rules[instr.param])
+            step.numbers = self.plan.longs.n
+            n = n_args(instr)
+            numbers = <int64_t *>pool_add(&self.plan.longs, 1)
+            numbers[0] = n
+            self.add_operand(value)
+            for k in range(n):
+                self.add_operand(arg(instr, self.program.ints, k))
         else:
             raise PlanError(f"{optable.NAMES[instr.op]} has no step")
         step.y = self.place_of(value)
         if starts_from_base(instr.op):
             self.prepare_base(value)
         step.n_fills = <int32_t>self.plan.fills.n - step.first_fill
+        return 0
+
+    cdef int add_operand(self, int32_t value) except -1:
+        """An operand of a call as integers: slot, offset, dtype, dimensions, lengths."""
+        cdef Place place = self.place_of(value)
+        cdef int32_t shape = self.program.code[value].shape
+        cdef int64_t ndim = self.program.ints[shape], k
+        cdef int64_t *numbers = <int64_t *>pool_add(&self.plan.longs, 4 + ndim)
+        numbers[0] = place.slot
+        numbers[1] = place.offset
+        numbers[2] = place.dtype
+        numbers[3] = ndim
+        for k in range(ndim):
+            numbers[4 + k] = self.program.ints[shape + 1 + k]
         return 0
 
     cdef int matrix_operand(self, int32_t value, Place *place, int64_t *strides, int64_t ndim) except -1:

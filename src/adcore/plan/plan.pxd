@@ -11,6 +11,7 @@ cdef enum StepKind:
     STEP_CUMSUM = 6
     STEP_PACK = 7
     STEP_PACK_ADD = 8
+    STEP_CALL = 9
 
 cdef enum FillKind:
     FILL_COPY = 0           # from another place
@@ -93,6 +94,7 @@ cdef class Plan:
     cdef readonly int64_t arena_bytes
     cdef readonly int32_t n_inputs, n_consts, n_results, n_scalars, n_floats
     cdef int64_t scratch_bytes
+    cdef readonly list calls    # the rules of STEP_CALL, by step.count
     cdef readonly object input_specs, const_specs, result_specs   # (shape, dtype) each
     cdef object arenas      # idle arenas, reused by later runs
     cdef object binding     # what the engine knows of the arrays to bind

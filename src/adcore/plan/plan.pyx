@@ -6,7 +6,7 @@ threads may run it at once, each in an arena of its own.
 
 from adcore.plan.pool cimport pool_free, pool_init
 
-STEP_NAMES = ("blocks", "scalars", "matmul", "gather", "scatter_add", "put", "cumsum", "pack", "pack_add")
+STEP_NAMES = ("blocks", "scalars", "matmul", "gather", "scatter_add", "put", "cumsum", "pack", "pack_add", "call")
 
 
 cdef class Plan:
@@ -25,6 +25,7 @@ cdef class Plan:
         pool_init(&self.bound, sizeof(Bound))
         pool_init(&self.result_places, sizeof(Place))
         self.arenas = []
+        self.calls = []
 
     def __dealloc__(self):
         pool_free(&self.steps)

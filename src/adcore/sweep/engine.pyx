@@ -8,6 +8,7 @@ immutable, and every run has an arena of its own.
 
 cimport numpy as cnp
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from cpython.ref cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.string cimport memcmp, memcpy
 
@@ -146,7 +147,7 @@ def run(Plan plan, list inputs, list consts, list scalars):
     cdef double *file
     cdef const ad_kernel_table *kernels
     cdef int bad
-    cdef list results = []
+    cdef list results = [], failures = []
     if len(inputs) < plan.n_inputs or len(consts) < plan.n_consts or len(scalars) < plan.n_floats:
         raise errors.PlanError(
             f"a run wants {plan.n_inputs} inputs, {plan.n_consts} constants and {plan.n_floats} floats; "
@@ -182,7 +183,9 @@ def run(Plan plan, list inputs, list consts, list scalars):
         else:
             file[bound.scalar] = scalars[bound.index]
     with nogil:
-        bad = execute(plan, kernels, arena.at, arena.scratch, &failed)
+        bad = execute(plan, kernels, arena.at, arena.scratch, &failed, <PyObject *>failures)
+    if bad == 2:
+        raise failures[0]
     if bad:
         raise IndexError(f"index out of range in step {failed} of the program")
     for k in range(plan.n_results):

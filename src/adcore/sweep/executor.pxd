@@ -1,3 +1,4 @@
+from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t
 from adcore.plan.plan cimport Plan
 
@@ -24,5 +25,5 @@ cdef extern from "ad_kernels.h":
         ad_run_store_fn run_store, run_store_add
 
 cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch,
-                 Py_ssize_t *failed) noexcept nogil
+                 Py_ssize_t *failed, PyObject *failures) noexcept nogil
 cdef Py_ssize_t scratch_needed(Plan plan) noexcept nogil

@@ -3,19 +3,28 @@
 Operands are addressed as ``bases[slot] + offset``. Everything an instruction may touch was
 checked when the plan was made and bound, so no step tests an index again
 except gathers and scatters, whose indices are data: their kernels report by a flag.
-No Python object is reachable from here.
+No Python object is reachable from here but the functions that calls name.
 """
+
+cimport numpy as cnp
+from cpython.ref cimport PyObject
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memset
 from scipy.linalg.cython_blas cimport dgemm, dgemv, sgemm
 
+import numpy as np
+
+from adcore import errors
+
 from adcore.plan.plan cimport (
     Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Plan, Run, Splat, Step,
-    STEP_BLOCKS, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_PACK, STEP_PACK_ADD,
+    STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_PACK, STEP_PACK_ADD,
     STEP_RUNS, STEP_SCATTER_ADD, VmOp,
 )
-from adcore.tape.program cimport BOOL, F32, F64
+from adcore.tape.program cimport BOOL, F32, F64, I64
+
+cnp.import_array()
 
 cdef enum:
     REG_BYTES = BLOCK * 8 + 64      # an odd number of cache lines: registers do not alias in L1
@@ -352,9 +361,51 @@ cdef void run_cumsum(const Step *step, Plan plan, const ad_kernel_table *kernels
                 (<float *>y)[at] = <float>total
 
 
+cdef object operand(const int64_t **numbers, char **bases, bint writeable):
+    """An array over an operand's memory, which lives for the call alone; moves on to the next operand."""
+    cdef const int64_t *it = numbers[0]
+    cdef cnp.npy_intp[MAX_DIMS] dims
+    cdef int64_t k
+    cdef int type_number = cnp.NPY_DOUBLE
+    if it[2] == F32:
+        type_number = cnp.NPY_FLOAT
+    elif it[2] == BOOL:
+        type_number = cnp.NPY_BOOL
+    elif it[2] == I64:
+        type_number = cnp.NPY_INT64
+    for k in range(it[3]):
+        dims[k] = it[4 + k]
+    numbers[0] = it + 4 + it[3]
+    array = cnp.PyArray_SimpleNewFromData(<int>it[3], dims, type_number, bases[it[0]] + it[1])
+    if not writeable:
+        cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
+    return array
+
+
+cdef int run_call(const Step *step, Plan plan, char **bases, PyObject *failures) noexcept with gil:
+    """A function of whole arrays, in Python; what it raises is kept for the caller of the sweep."""
+    cdef const int64_t *numbers = <const int64_t *>plan.longs.data + step.numbers
+    cdef int64_t n = numbers[0], k
+    try:
+        numbers += 1
+        y = operand(&numbers, bases, True)
+        args = []
+        for k in range(n):  # no-cython-lint
+            args.append(operand(&numbers, bases, False))
+        result = plan.calls[step.count].evaluate(*args)
+        if np.shape(result) != y.shape:
+            raise errors.PlanError(f"{plan.calls[step.count]} gave shape {np.shape(result)}, its rule says {y.shape}")
+        y[...] = result
+    except BaseException as error:
+        (<list>failures).append(error)
+        return 2
+    return 0
+
+
 cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch,
-                 Py_ssize_t *failed) noexcept nogil:
-    """Run every step. Returns 0, or 1 when an index was out of range: ``failed`` is the step."""
+                 Py_ssize_t *failed, PyObject *failures) noexcept nogil:
+    """Run every step. Returns 0; 1 when an index was out of range: ``failed`` is the step; 2 when a call raised
+    what stands in the list ``failures``."""
     cdef Py_ssize_t k
     cdef int32_t j
     cdef const Step *step
@@ -376,9 +427,11 @@ cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *
             run_cumsum(step, plan, kernels, bases)
         elif step.kind == STEP_PACK or step.kind == STEP_PACK_ADD:
             run_pack(step, plan, kernels, bases)
+        elif step.kind == STEP_CALL:
+            bad = run_call(step, plan, bases, failures)
         else:
             bad = run_scatter(step, kernels, bases)
         if bad:
             failed[0] = k
-            return 1
+            return bad
     return 0

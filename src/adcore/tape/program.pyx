@@ -149,7 +149,7 @@ cdef class Program:
         other.n_consts = self.n_consts
         other.n_scalars = self.n_scalars
         other.sources = self.sources
-        other.rules = self.rules
+        other.rules = list(self.rules)
         other.reserve(self.length, self.n_ints)
         return other
 
@@ -306,13 +306,15 @@ cdef class Program:
         name = optable.NAMES[instr.op]
         if name == "LITERAL":
             return [repr(self.reals[instr.param])]
-        if name in ("INPUT", "CONST", "SCALAR", "PART"):
+        if name in ("INPUT", "CONST", "SCALAR"):
             return [str(instr.param)]
         if name in ("VIEW", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "ACCUMULATE", "UPDATE"):
             space = instr.shape if name == "VIEW" else self.code[
                 instr.x1 if instr.nargs == 1 else instr.x2].shape
             strides = [self.ints[instr.param + 1 + k] for k in range(self.ints[space])]
             return [f"at {self.ints[instr.param]}", "step " + "x".join(map(str, strides))]
+        if name == "CALL":
+            return [str(self.rules[instr.param])]
         if name == "CUMSUM":
             return [str(self.ints[instr.param + k]) for k in range(4)]
         return []

@@ -106,6 +106,7 @@ cdef class Trace:
     cdef dict lifted                    # (id of trace, value) -> value here
     cdef readonly list guards           # (value, what it was found to be); None: nobody replays
     cdef public object surroundings     # what f reads besides its arguments, when somebody replays
+    cdef readonly bint standalone       # binds nothing: numbers and arrays are part of the program
     cdef uint8_t *active
     cdef Py_ssize_t active_capacity
     cdef dict literals, const_of
@@ -336,6 +337,8 @@ cdef class Trace:
         """A Python number: baked into the program when it is structural, else bound by each run."""
         cdef object key = value if value == value else None
         cdef int32_t found
+        if self.standalone:
+            return self.append(AD_OP_LITERAL, F64, 0, -1, -1, -1, SCALAR_SHAPE, self.tape.add_real(value))
         if value == 0.0:
             key = (math.copysign(1.0, value),)
         known = self.literals.get(key)
@@ -363,12 +366,38 @@ cdef class Trace:
         return value
 
     cdef int32_t new_constant(self, snapshot) except -1:
-        cdef int32_t value = self.append(AD_OP_CONST, DTYPE_CODE[snapshot.dtype], 0, -1, -1, -1,
-                                         self.shape_of_tuple(snapshot.shape), len(self.consts))
+        cdef int32_t value
+        if self.standalone:
+            return self.add_call(Constant(snapshot), (), snapshot.shape, DTYPE_CODE[snapshot.dtype])
+        value = self.append(AD_OP_CONST, DTYPE_CODE[snapshot.dtype], 0, -1, -1, -1,
+                            self.shape_of_tuple(snapshot.shape), len(self.consts))
         self.tape.n_consts += 1
         self.consts.append(snapshot)
         self.kept[value] = snapshot
         return value
+
+    cdef int32_t add_call(self, object rule, tuple args, tuple shape, int code) except -1:
+        """A function of whole arrays."""
+        cdef int32_t at, dims = self.shape_of_tuple(shape)
+        cdef int64_t number
+        values = [operand_of(self, x) for x in args]
+        at = <int32_t>self.tape.n_ints
+        for value in values:
+            number = value
+            self.tape.add_ints(&number, 1)
+        return self.append(AD_OP_CALL, code, NARY, at, len(values), -1, dims, self.call_index(rule))
+
+    def stand_alone(self):
+        """Record a program that binds nothing but its inputs, which have no values while it is recorded."""
+        self.standalone = True
+
+    def abstract_input(self, tuple shape, int code):
+        """An input of which shape and dtype are known, and nothing else."""
+        cdef int32_t value = self.append(AD_OP_INPUT, code, 0, -1, -1, -1, self.shape_of_tuple(shape), len(self.inputs))
+        self.tape.n_inputs += 1
+        self.inputs.append(None)
+        self.active[value] = 1
+        return result(self, value, shape)
 
     cdef object shape_tuple(self, int32_t value):
         return self.tape.shape_tuple(value)
@@ -383,6 +412,10 @@ cdef class Trace:
         if found is not None:
             return found
         self.check()
+        if self.standalone:
+            raise errors.AdcoreError(
+                f"{where_text()}a derivative rule looks at a value: rules are recorded once for all values. Use np.where "
+                "instead of if, and do not turn arrays into Python numbers.")
         targets = [value]
         while link != &self.ring:
             buffer = <Buffer>link.buffer
@@ -452,6 +485,19 @@ cdef class Trace:
         out = builder.out
         out.set_results([new[i] for i in targets])
         return out, inputs
+
+
+class Constant:
+    """An array that is part of a program: a call without arguments."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __repr__(self):
+        return "constant"
+
+    def evaluate(self):
+        return self.array
 
 
 cdef object plain_array(array):
@@ -1729,6 +1775,15 @@ def matmul(a, b):
     if not shape:
         return as_scalar(trace, x1)
     return x1.shape_to(shape)
+
+
+def call(rule, args, tuple shape, dtype=np.float64):
+    """An array of this shape, computed by ``rule.evaluate(*args)`` when the program runs."""
+    cdef Trace trace = find_trace(args)
+    trace.check()
+    if not shape:
+        raise ValueError("a call gives an array")
+    return wrap(trace, trace.add_call(rule, tuple(args), shape, DTYPE_CODE[np.dtype(dtype)]), shape)
 
 
 def cumsum(x, int axis, bint reverse=False):

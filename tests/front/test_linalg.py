@@ -1,0 +1,158 @@
+"""numpy.linalg and scipy.linalg: values, first and second derivatives in both modes."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from adcore.testing import check_grads
+
+import adcore
+from adcore import errors
+
+rng = np.random.default_rng(0)
+A = rng.normal(size=(4, 4)) + 4 * np.eye(4)
+B = rng.normal(size=(4, 3))
+T = rng.normal(size=(2, 3, 3)) + 3 * np.eye(3)
+R = rng.normal(size=(5, 3))
+v = rng.normal(size=4)
+
+
+def spd(a):
+    return a @ np.swapaxes(a, -1, -2) + np.eye(a.shape[-1])
+
+
+def of_svd(a):
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    return u * u, s, vh * vh, (u * s) @ vh
+
+
+def of_eigh(a):
+    w, q = np.linalg.eigh(spd(a))
+    return w, q * q, (q * w) @ q.T
+
+
+CASES = {
+    "solve": (np.linalg.solve, [A, B]),
+    "solve a vector": (np.linalg.solve, [A, v]),
+    "solve a batch": (np.linalg.solve, [T, T[0]]),
+    "inv": (np.linalg.inv, [T]),
+    "tensorsolve": (lambda a, b: np.linalg.tensorsolve(a.reshape(2, 2, 2, 2), b.reshape(2, 2)), [A, v]),
+    "tensorinv": (lambda a: np.linalg.tensorinv(a.reshape(2, 2, 2, 2)), [A]),
+    "cholesky": (lambda a: np.linalg.cholesky(spd(a)), [A]),
+    "cholesky of a batch": (lambda a: np.linalg.cholesky(spd(a)), [T]),
+    "qr": (np.linalg.qr, [R]),
+    "qr of a wide matrix": (np.linalg.qr, [R.T]),
+    "qr, r": (lambda a: np.linalg.qr(a, "r"), [A]),
+    "eigh": (of_eigh, [A]),
+    "eigvalsh": (lambda a: np.linalg.eigvalsh(spd(a)), [T]),
+    "svd": (of_svd, [R]),
+    "svd of a wide matrix": (of_svd, [R.T]),
+    "svdvals": (np.linalg.svdvals, [R]),
+    "svd without vectors": (lambda a: np.linalg.svd(a, compute_uv=False), [R]),
+    "slogdet": (lambda a: np.linalg.slogdet(a)[1], [T]),
+    "det": (np.linalg.det, [T]),
+    "pinv": (np.linalg.pinv, [R]),
+    "lstsq": (lambda a, b: np.linalg.lstsq(a, b, rcond=None)[:2], [R, rng.normal(size=5)]),
+    "cond": (np.linalg.cond, [A]),
+    "cond 1": (lambda a: np.linalg.cond(a, 1), [A]),
+    "nuclear norm": (lambda a: np.linalg.norm(a, "nuc"), [R]),
+    "spectral norm": (lambda a: np.linalg.norm(a, 2), [R]),
+    "solve_triangular": (lambda a, b: scipy.linalg.solve_triangular(a, b, lower=True), [A, B]),
+    "solve_triangular, transposed": (lambda a, b: scipy.linalg.solve_triangular(a, b, trans=1), [A, B]),
+    "solve_triangular, unit": (lambda a, b: scipy.linalg.solve_triangular(a, b, unit_diagonal=True), [A, v]),
+    "cho_solve": (lambda a, b: scipy.linalg.cho_solve(scipy.linalg.cho_factor(spd(a)), b), [A, v]),
+    "cho_solve, lower": (lambda a, b: scipy.linalg.cho_solve(scipy.linalg.cho_factor(spd(a), lower=True), b), [A, B]),
+    "lu_solve": (lambda a, b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), b), [A[::-1].copy(), B]),
+    "lu_solve, transposed": (lambda a, b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), b, trans=1), [A[::-1].copy(), B]),
+    "expm": (scipy.linalg.expm, [0.2 * A]),
+    "sqrtm": (lambda a: scipy.linalg.sqrtm(spd(a)), [A]),
+    "solve_sylvester": (scipy.linalg.solve_sylvester, [A, T[0], B]),
+    "block_diag": (lambda a, b: scipy.linalg.block_diag(a, b, 3.0), [A, B]),
+    "toeplitz": (scipy.linalg.toeplitz, [v, v[:3]]),
+    "solve_banded": (lambda ab, b: scipy.linalg.solve_banded((1, 1), ab, b), [np.array([[0, 1, 2, 3.0], [8, 9, 8, 9], [1, 2, 1, 0]]), v]),
+    "solve, positive": (lambda a, b: scipy.linalg.solve(spd(a), b, assume_a="pos"), [A, B]),
+    "solve, symmetric by the lower part": (lambda a, b: scipy.linalg.solve(a, b, assume_a="sym", lower=True), [A, B]),
+    "scipy inv": (scipy.linalg.inv, [A]),
+    "scipy det": (scipy.linalg.det, [A]),
+    "gaussian log density": (
+        lambda a, x: -0.5 * x @ np.linalg.solve(spd(a), x) - 0.5 * np.linalg.slogdet(spd(a))[1],
+        [A, v],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_derivatives(name):
+    f, args = CASES[name]
+    check_grads(f, args, order=2, rtol=1e-5, directions=1)
+
+
+@pytest.mark.filterwarnings("ignore:logm")
+def test_logm():
+    check_grads(lambda a: scipy.linalg.logm(spd(a)), [A], rtol=1e-5)
+
+
+def test_determinant_of_a_singular_matrix():
+    a = np.array([[1.0, 2.0], [2.0, 4.0]])
+    np.testing.assert_allclose(adcore.gradient(np.linalg.det, a), [[4.0, -2.0], [-2.0, 1.0]], atol=1e-12)
+
+
+def test_cholesky_is_symmetric_in_its_argument():
+    g = adcore.gradient(lambda a: np.sum(np.linalg.cholesky(a) ** 3), spd(A))
+    np.testing.assert_allclose(g, g.T)
+
+
+def test_several_seeds_through_a_call():
+    f = lambda a: np.linalg.solve(a, v) * 2.0  # noqa: E731
+    np.testing.assert_allclose(adcore.jacobian(f, mode="forward")(A), adcore.jacobian(f, mode="reverse")(A), rtol=1e-11)
+
+
+class TestEqualValues:
+    def test_functions_of_the_values_are_right(self):
+        g = adcore.gradient(lambda a: np.sum(np.exp(np.linalg.eigh(a)[0])), np.eye(3))
+        np.testing.assert_allclose(g, np.e * np.eye(3), rtol=1e-13)
+
+    def test_forward_mode_says_nan_where_vectors_are_used(self):
+        f = lambda a: np.linalg.eigh(a)  # noqa: E731
+        _, (tw, tv) = adcore.jvp(f, (np.eye(2),), (np.array([[1.0, 2.0], [2.0, 3.0]]),))
+        np.testing.assert_allclose(tw, [1.0, 3.0])
+        assert np.isnan(tv).any()
+
+    def test_functions_of_the_whole_subspace_are_refused(self):
+        def f(a):
+            w, q = np.linalg.eigh(a)
+            return np.sum(((q * np.exp(w)) @ q.T) * np.arange(9.0).reshape(3, 3))
+
+        with pytest.raises(errors.NotDifferentiable, match="equal values"):
+            adcore.gradient(f, np.eye(3))
+
+    def test_what_depends_on_the_basis_is_refused(self):
+        with pytest.raises(errors.NotDifferentiable, match="equal values"):
+            adcore.gradient(lambda a: np.linalg.eigh(a)[1][0, 1] ** 2 + np.linalg.eigh(a)[1][1, 0], np.diag([1.0, 1.0, 2.0]))
+
+
+class TestErrors:
+    def test_singular(self):
+        with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+            adcore.gradient(lambda a: np.sum(np.linalg.inv(a)), np.ones((2, 2)))
+        assert np.isfinite(adcore.gradient(lambda a: np.sum(np.linalg.inv(a)), np.eye(2))).all()
+
+    def test_not_positive_definite(self):
+        with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
+            adcore.gradient(lambda a: np.sum(np.linalg.cholesky(a)), -np.eye(2))
+
+    def test_not_square(self):
+        with pytest.raises(np.linalg.LinAlgError, match="square"):
+            adcore.gradient(lambda a: np.sum(np.linalg.inv(a)), R)
+
+    def test_full_matrices(self):
+        with pytest.raises(errors.NotDifferentiable, match="full_matrices"):
+            adcore.gradient(lambda a: np.sum(np.linalg.svd(a)[0]), R)
+
+
+def test_compiled():
+    f = adcore.compile(adcore.value_and_grad(lambda a: np.linalg.slogdet(spd(a))[1]))
+    for k in range(3):
+        value, g = f(A + k)
+        np.testing.assert_allclose(value, np.linalg.slogdet(spd(A + k))[1])
+        np.testing.assert_allclose(g, 2 * np.linalg.solve(spd(A + k), A + k))
+    assert f.recordings == 1

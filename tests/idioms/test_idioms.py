@@ -237,3 +237,12 @@ def partial_functions():
 @pytest.mark.parametrize("case", IDIOMS, ids=lambda f: f.__name__)
 def test_idiom(case):
     case()
+
+
+def test_isinstance_of_a_traced_array_is_that_of_an_ndarray():
+    def f(x, s):
+        if isinstance(x, np.ndarray) and isinstance(s, float) and not isinstance(s, np.ndarray):
+            return np.sum(x**2) * s
+        return 0.0
+
+    check_grads(f, [np.array([1.0, 2.0]), 3.0])

@@ -233,6 +233,20 @@ def library_twins(name: str) -> dict[str, Any] | None:
     return special.REBOUND if name == "scipy.special" else linalg.REBOUND
 
 
+def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
+    """``isinstance`` in which a traced array is an ndarray and a traced scalar a float64.
+
+    User code asks ``isinstance(x, np.ndarray)`` to choose a branch; with the answer for a traced array's own
+    class it would take another branch than NumPy's, and lose the derivative without a word.
+    """
+    if traced.is_traced(value):
+        return issubclass(np.float64 if isinstance(value, traced.TracedScalar) else np.ndarray, kinds) or isinstance(value, kinds)
+    return isinstance(value, kinds)
+
+
+BUILTINS = {**vars(builtins), "isinstance": isinstance_of_what_it_stands_for}
+
+
 class Rebinder:
     """The copies made for one trace."""
 
@@ -292,7 +306,7 @@ class Rebinder:
                 self.surroundings.changes(f"{f.__name__} writes to a global")
             return f  # it writes to its module: it must run in it
         names = global_names(code)
-        namespace: dict[str, Any] = {"__builtins__": builtins, "__name__": f.__globals__.get("__name__")}
+        namespace: dict[str, Any] = {"__builtins__": BUILTINS, "__name__": f.__globals__.get("__name__")}
         copy = types.FunctionType(code, namespace, f.__name__, f.__defaults__, self.closure(f))
         copy.__kwdefaults__ = f.__kwdefaults__
         copy.__dict__.update(f.__dict__)

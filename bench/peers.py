@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from .problems import gmm, lstm
+from .problems import NAMES, gmm, lstm
 
 
 def numpy_primal():
     """Plain NumPy, the value alone."""
-    return dict.fromkeys(("elementwise", "gmm", "lstm", "ba", "fft", "ode"), lambda p: lambda: (p.fun(*p.args), None))
+    return dict.fromkeys(NAMES, lambda p: lambda: (p.fun(*p.args), None))
 
 
 def adcore_():
@@ -25,7 +25,26 @@ def adcore_():
         f = adcore.value_and_grad(p.fun, argnums=p.argnums)
         return lambda: f(*p.args)
 
-    return dict.fromkeys(("elementwise", "gmm", "lstm", "ba", "fft", "ode"), make)
+    return dict.fromkeys(NAMES, make)
+
+
+def adcore_compiled():
+    import adcore
+
+    def make(p):
+        f = adcore.compile(adcore.value_and_grad(p.fun, argnums=p.argnums))
+        return lambda: f(*p.args)
+
+    return dict.fromkeys(NAMES, make)
+
+
+def by_hand():
+    """Value and gradient written out in NumPy."""
+
+    def make(p):
+        return lambda: p.by_hand(*p.args)
+
+    return dict.fromkeys(("mlp", "gp", "logistic"), make)
 
 
 def jax_():
@@ -100,6 +119,30 @@ def jax_():
     def elementwise(x):
         return jnp.sum(jnp.tanh(x) * jnp.exp(-(x**2)) + jnp.log1p(x**2) * jnp.sin(x))
 
+    def mlp(p):
+        activation = jax.nn.relu if p.size.endswith("relu") else jnp.tanh
+
+        def f(x, onehot, *layers):
+            h = x
+            for k in range(0, len(layers) - 2, 2):
+                h = activation(h @ layers[k] + layers[k + 1])
+            logits = h @ layers[-2] + layers[-1]
+            return jnp.mean(logsumexp(logits, axis=1) - jnp.sum(logits * onehot, axis=1))
+
+        return compiled(f, p)
+
+    def logistic(w, x, y, penalty):
+        z = x @ w
+        return jnp.mean(jnp.logaddexp(0.0, z) - y * z) + 0.5 * penalty * jnp.sum(w * w)
+
+    def gp(theta, x, y):
+        length, signal, noise = jnp.exp(theta)
+        squares = jnp.sum(x * x, axis=1)
+        distances = squares[:, None] + squares[None, :] - 2.0 * (x @ x.T)
+        L = jnp.linalg.cholesky(signal**2 * jnp.exp(-0.5 * distances / length**2) + noise**2 * jnp.eye(len(y)))
+        z = jax.scipy.linalg.solve_triangular(L, y, lower=True)
+        return 0.5 * jnp.sum(z * z) + jnp.sum(jnp.log(jnp.diag(L))) + 0.5 * len(y) * math.log(2 * math.pi)
+
     def better_gmm(p):
         import time
 
@@ -118,6 +161,88 @@ def jax_():
         "gmm": better_gmm,
         "lstm": lambda p: compiled(lstm_scan, p),
         "ode": lambda p: compiled(brusselator, p),
+        "mlp": mlp,
+        "logistic": lambda p: compiled(logistic, p),
+        "gp": lambda p: compiled(gp, p),
+    }
+
+
+def torch_():
+    import os
+
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+
+    def differentiated(f, p):
+        args = [torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in p.args]
+        active = [args[k].requires_grad_() for k in p.argnums]
+
+        def run():
+            value = f(*args)
+            return value.detach(), torch.autograd.grad(value, active)
+
+        return run
+
+    def elementwise(x):
+        return torch.sum(torch.tanh(x) * torch.exp(-(x**2)) + torch.log1p(x**2) * torch.sin(x))
+
+    def mlp(p):
+        activation = torch.relu if p.size.endswith("relu") else torch.tanh
+        labels = torch.from_numpy(np.argmax(p.args[1], axis=1))
+
+        def f(x, onehot, *layers):
+            h = x
+            for k in range(0, len(layers) - 2, 2):
+                h = activation(torch.addmm(layers[k + 1], h, layers[k]))
+            return torch.nn.functional.cross_entropy(torch.addmm(layers[-1], h, layers[-2]), labels)
+
+        return differentiated(f, p)
+
+    def logistic(w, x, y, penalty):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(torch.mv(x, w), y)
+        return loss + 0.5 * penalty * torch.sum(w * w)
+
+    def gp(theta, x, y):
+        length, signal, noise = torch.exp(theta)
+        squares = torch.sum(x * x, dim=1)
+        distances = squares[:, None] + squares[None, :] - 2.0 * (x @ x.T)
+        eye = torch.eye(len(y), dtype=x.dtype)
+        L = torch.linalg.cholesky(signal**2 * torch.exp(-0.5 * distances / length**2) + noise**2 * eye)
+        z = torch.linalg.solve_triangular(L, y[:, None], upper=False)
+        return 0.5 * torch.sum(z * z) + torch.sum(torch.log(torch.diagonal(L))) + 0.5 * len(y) * math.log(2 * math.pi)
+
+    def mixture(p):
+        k, d = p.args[1].shape
+        rows, columns = (torch.from_numpy(a) for a in gmm.lower_triangle(d))
+        diagonal = torch.arange(d)
+
+        def f(alphas, means, icf, x, gamma, m):
+            n = x.shape[0]
+            Q = torch.zeros((k, d, d), dtype=x.dtype)
+            Q[:, rows, columns] = icf[:, d:]
+            Q[:, diagonal, diagonal] = torch.exp(icf[:, :d])
+            q = torch.sum(icf[:, :d], dim=1)
+            y = x @ Q.mT - torch.einsum("kij,kj->ki", Q, means)[:, None]
+            inside = alphas[:, None] + q[:, None] - 0.5 * torch.sum(y * y, dim=2)
+            squares = torch.sum(torch.exp(icf[:, :d]) ** 2) + torch.sum(icf[:, d:] ** 2)
+            return (
+                -0.5 * n * d * math.log(2 * math.pi)
+                + torch.sum(torch.logsumexp(inside, dim=0))
+                - n * torch.logsumexp(alphas, dim=0)
+                + 0.5 * gamma**2 * squares
+                - m * torch.sum(q)
+                - k * gmm.constant(d, 1.0, 0)
+            )
+
+        return differentiated(f, p)
+
+    return {
+        "elementwise": lambda p: differentiated(elementwise, p),
+        "gmm": mixture,
+        "mlp": mlp,
+        "logistic": lambda p: differentiated(logistic, p),
+        "gp": lambda p: differentiated(gp, p),
     }
 
 
@@ -160,4 +285,12 @@ def autograd_():
     }
 
 
-PEERS = {"adcore": adcore_, "numpy": numpy_primal, "jax": jax_, "autograd": autograd_}
+PEERS = {
+    "adcore": adcore_,
+    "compiled": adcore_compiled,
+    "numpy": numpy_primal,
+    "hand": by_hand,
+    "jax": jax_,
+    "torch": torch_,
+    "autograd": autograd_,
+}

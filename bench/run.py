@@ -15,7 +15,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 DEFAULT = ("elementwise:100000", "gmm:d10_K25", "gmm:d20_K50", "lstm:l2_c1024", "ba", "fft:65536", "ode:32", "ode:256")
-ALL = (*DEFAULT, "elementwise:1000", "elementwise:10000000", "gmm:d32_K100", "gmm:d64_K50", "fft:1024", "fft:1048576")
+MATRICES = ("mlp:784x256x128x10_b128", "gp:200", "gp:1000", "logistic:100x10", "logistic:10000x100")
+ALL = (*DEFAULT, "elementwise:1000", "elementwise:10000000", "gmm:d32_K100", "gmm:d64_K50", "fft:1024", "fft:1048576", *MATRICES)
 # what issue and design ask for: (peer, most that adcore's time may be of the peer's)
 TARGETS = {
     "elementwise:1000": {"jax": 0.5},
@@ -30,6 +31,10 @@ TARGETS = {
     "fft:1048576": {"numpy": 0.8},
     "ode:32": {"jax": 0.8, "autograd": 0.1},
     "ode:256": {"numpy": 0.35},
+    "mlp:784x256x128x10_b128": {"torch": 1.0},
+    "gp:200": {"hand": 1.0},
+    "gp:1000": {"hand": 1.0},
+    "logistic:10000x100": {"hand": 1.2},
 }
 
 
@@ -37,7 +42,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="also the large sizes")
     parser.add_argument("--problems", nargs="*", help="name or name:size")
-    parser.add_argument("--peers", nargs="*", default=["adcore", "numpy", "jax", "autograd"])
+    parser.add_argument("--peers", nargs="*", default=["adcore", "numpy", "hand", "jax", "torch", "autograd"])
     parser.add_argument("--repeat", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=pathlib.Path)

@@ -13,7 +13,10 @@ DATA = pathlib.Path(os.environ.get("ADCORE_DATA", pathlib.Path(__file__).resolve
 
 @dataclasses.dataclass
 class Problem:
-    """A scalar function, where to differentiate it, and the gradient it should have."""
+    """A scalar function, where to differentiate it, and the gradient it should have.
+
+    ``by_hand`` is value and gradient in NumPy as one would write them for speed, where such a version is named.
+    """
 
     name: str
     size: str
@@ -21,6 +24,7 @@ class Problem:
     args: tuple[Any, ...]
     argnums: tuple[int, ...]
     reference: Callable[..., tuple[Any, ...]]
+    by_hand: Callable[..., tuple[Any, tuple[Any, ...]]] | None = None
 
 
 def numbers(path: pathlib.Path) -> Any:
@@ -35,4 +39,4 @@ def problem(name: str, size: str | None = None) -> Problem:
     return importlib.import_module(f"bench.problems.{name}").instance(size)
 
 
-NAMES = ("elementwise", "gmm", "lstm", "ba", "fft", "ode")
+NAMES = ("elementwise", "gmm", "lstm", "ba", "fft", "ode", "mlp", "gp", "logistic")

@@ -6,7 +6,17 @@ import pytest
 import adcore
 from bench.problems import problem
 
-SIZES = {"elementwise": "1000", "gmm": "d2_K5", "lstm": "l2_c20", "ba": "50", "fft": "64", "ode": "12"}
+SIZES = {
+    "elementwise": "1000",
+    "gmm": "d2_K5",
+    "lstm": "l2_c20",
+    "ba": "50",
+    "fft": "64",
+    "ode": "12",
+    "mlp": "7x5x4x3_b6",
+    "gp": "12",
+    "logistic": "20x4",
+}
 
 
 @pytest.mark.parametrize("name", SIZES)

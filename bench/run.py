@@ -1,6 +1,6 @@
 """Time gradients: the problems, adcore and its peers, interleaved in one run.
 
-Usage: ``python bench/run.py [--all] [--problems gmm ode] [--peers adcore jax] [--repeat 20] [--threads 1] [--json FILE]``.
+Usage: ``python bench/run.py [--all] [--problems gmm ode] [--peers adcore jax] [--repeat 20] [--threads 1] [--memory] [--json FILE]``.
 Peers that are not installed are left out, and the output says so.
 """
 
@@ -42,16 +42,17 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="also the large sizes")
     parser.add_argument("--problems", nargs="*", help="name or name:size")
-    parser.add_argument("--peers", nargs="*", default=["adcore", "numpy", "hand", "jax", "torch", "autograd"])
+    parser.add_argument("--peers", nargs="*", help="files of bench/peers; default: all")
     parser.add_argument("--repeat", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--memory", action="store_true", help="also the peak memory of each, in a process of its own")
     parser.add_argument("--json", type=pathlib.Path)
     return parser.parse_args()
 
 
 def limit_threads(n):
     """Before NumPy is imported: as many threads as asked for, in every tool."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ADCORE_NUM_THREADS"):
         os.environ[name] = str(n)
     if n == 1:
         os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -81,24 +82,28 @@ def error(gradients, reference):
 def main():
     options = arguments()
     limit_threads(options.threads)
-    from bench.peers import PEERS
+    from bench.memory import peak
+    from bench.peers import NAMES, makers
     from bench.problems import problem
 
-    makers = {}
-    for name in options.peers:
+    made = {}
+    for name in options.peers or NAMES:
         try:
-            makers[name] = PEERS[name]()
+            made[name] = makers(name)
         except ImportError as missing:
             print(f"{name} is left out: {missing}")
     rows = []
-    print(f"{'problem':22s}{'peer':10s}{'first ms':>10s}{'best ms':>10s}{'median ms':>11s}{'error':>9s}{'adcore/peer':>13s}{'target':>8s}")
+    print(
+        f"{'problem':22s}{'peer':10s}{'first ms':>10s}{'best ms':>10s}{'median ms':>11s}{'error':>9s}{'adcore/peer':>13s}"
+        f"{'compiled/peer':>15s}{'target':>8s}{'peak MB' if options.memory else '':>9s}"
+    )
     for spec in options.problems or (ALL if options.all else DEFAULT):
         p = problem(*spec.split(":"))
         calls, first, errors = {}, {}, {}
-        for name, made in makers.items():
-            if p.name not in made:
+        for name, known in made.items():
+            if p.name not in known:
                 continue
-            first[name], (call, (_, gradients)) = timed(functools.partial(first_call, made[p.name], p))
+            first[name], (call, (_, gradients)) = timed(functools.partial(first_call, known[p.name], p))
             calls[name] = call
             errors[name] = error(gradients, p.reference(*p.args)) if gradients is not None else 0.0
         times = {name: [] for name in calls}
@@ -108,16 +113,18 @@ def main():
                 times[name].append(timed(call)[0])
         for name in calls:
             best, median = min(times[name]), sorted(times[name])[repeat // 2]
-            ratio = min(times["adcore"]) / best if "adcore" in times else float("nan")
+            again, compiled = (min(times[ours]) / best if ours in times else float("nan") for ours in ("adcore", "compiled"))
             target = TARGETS.get(spec, {}).get(name)
+            bytes_ = peak(spec, name) if options.memory else None
             print(
                 f"{spec:22s}{name:10s}{1e3 * first[name]:10.2f}{1e3 * best:10.3f}{1e3 * median:11.3f}{errors[name]:9.1e}"
-                f"{ratio:13.2f}{'' if target is None else f'{target:8.2f}'}",
+                f"{again:13.2f}{compiled:15.2f}"
+                f"{'' if target is None else f'{target:.2f}':>8s}{'' if bytes_ is None else f'{bytes_ / 1e6:.1f}':>9s}",
                 flush=True,
             )
             rows.append(
                 {"problem": spec, "peer": name, "first": first[name], "best": best, "median": median, "error": errors[name],
-                 "ratio": ratio, "target": target}
+                 "again": again, "compiled": compiled, "target": target, "peak": bytes_}
             )  # fmt: skip
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))

@@ -1,0 +1,14 @@
+"""The problems as an expert user of each peer would write them: value and gradient, float64.
+
+One file a tool. ``MAKERS[problem]`` takes a `Problem` and returns a function without arguments that computes value and gradients
+and waits for them; ``(value, None)`` where a tool gives the value alone.
+"""
+
+import importlib
+
+NAMES = ("adcore", "compiled", "numpy", "hand", "c", "jax", "torch", "casadi", "autograd")
+
+
+def makers(name):
+    """The problems that a peer can do; ImportError when its tool is not installed."""
+    return importlib.import_module(f"{__name__}.{name}").MAKERS

@@ -21,7 +21,7 @@ $(VENV)/installed: $(VENV)/base $(SOURCES)
 	touch $@
 
 $(VENV)/testing: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet pytest pytest-xdist pytest-cov hypothesis mpmath
+	$(BIN)/python -m pip install --quiet pytest pytest-xdist pytest-cov hypothesis mpmath scikit-learn
 	touch $@
 
 demo: $(VENV)/installed

@@ -279,9 +279,9 @@ def element_loop(n):
 
 def test_a_loop_over_elements_costs_linear_time():
     p = element_loop(50_000)
-    start = time.perf_counter()
+    start = time.process_time()
     q = optimise(p)
-    assert time.perf_counter() - start < 3.0  # a quadratic walk takes a minute, a recursive one the stack
+    assert time.process_time() - start < 6.0  # a quadratic walk takes a minute, a recursive one the stack
     x = np.linspace(-1, 1, 200)
     small = element_loop(200)
     assert_allclose(run(optimise(small), [x])[0], run(small, [x])[0], rtol=1e-14)

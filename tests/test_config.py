@@ -117,3 +117,20 @@ def test_bad_environment_variables_are_named(name, value):
 
 def test_show_names_the_live_build():
     assert config.variant() in config.show()
+
+
+def test_optimising_before_differentiation_after_it_or_never_gives_the_same_gradient():
+    import numpy as np
+
+    import adcore
+
+    def f(x):
+        return np.sum(np.tanh(x) ** 2 * np.exp(-(x**2)) + x / 2.0)
+
+    x = np.linspace(-1.0, 1.0, 7)
+    expected = adcore.gradient(f, x)
+    for when in ("after", False):
+        with config(optimise=when):
+            np.testing.assert_allclose(adcore.gradient(f, x), expected, rtol=1e-14)
+    with pytest.raises(TypeError, match="optimise='before'"):
+        config(optimise="before")

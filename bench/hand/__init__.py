@@ -6,6 +6,7 @@ same value, the same gradient, written over. ``AD_RESTRICT`` is ``restrict`` unl
 ``AT(a, i, n)`` is ``a[i]``, or tests ``i < n`` first in a checked build.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -20,9 +21,27 @@ HERE = pathlib.Path(__file__).resolve().parent
 BEST = ("-O3", "-march=native")
 
 
-@functools.cache
-def library(name, flags=BEST, restrict=True, checked=False, sources=None):
+_build = {"flags": BEST, "restrict": True, "checked": False}
+
+
+@contextlib.contextmanager
+def building(**options):
+    """Other ``flags``, ``restrict=False`` or ``checked=True`` for what ``library`` compiles inside the block."""
+    before = dict(_build)
+    _build.update(options)
+    try:
+        yield
+    finally:
+        _build.update(before)
+
+
+def library(name, **options):
     """``<name>.c`` compiled by the machine's C compiler and loaded; kept for the next run of the same text."""
+    return compiled(name, **{**_build, **options})
+
+
+@functools.cache
+def compiled(name, flags, restrict, checked, sources=None):
     source = pathlib.Path(sources or HERE) / f"{name}.c"
     command = [os.environ.get("CC", "cc"), *flags, "-shared", "-fPIC", f"-I{HERE}", f"-I{HERE.parent.parent}/src/adcore/kernels",
                f"-DAD_RESTRICT={'restrict' if restrict else ''}", f"-DAD_CHECKED={int(checked)}"]  # fmt: skip

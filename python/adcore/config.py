@@ -15,6 +15,7 @@ import types
 from typing import Any
 
 LEVELS = ("baseline", "v3", "v4")
+WHEN = {True: "on", "after": "after differentiation", False: "off"}
 
 
 def cpu_levels() -> tuple[str, ...]:
@@ -61,9 +62,10 @@ def current() -> dict[str, Any]:
     return _global if local is None else {**_global, **local}
 
 
-def optimise() -> bool:
-    """Do the optimising passes run?"""
-    return bool(current()["optimise"])
+def optimise() -> bool | str:
+    """When the optimising passes run: True (before and after differentiation), "after", or False."""
+    found: bool | str = current()["optimise"]
+    return found
 
 
 def _name(unchecked: bool, noalias: bool, isa: str) -> str:
@@ -148,7 +150,10 @@ class _Config(types.ModuleType):
     """This module, callable."""
 
     def __call__(self, **changes: Any) -> _Setting:
-        """Change settings: ``unchecked``, ``noalias``, ``optimise`` (bools), ``isa`` (a level).
+        """Change settings: ``unchecked``, ``noalias`` (bools), ``isa`` (a level), ``optimise`` (True, "after", False).
+
+        ``optimise="after"`` leaves the program as it was recorded until it has been differentiated, False leaves it so for good:
+        for measuring what optimising before differentiation is worth.
 
         Examples
         --------
@@ -165,6 +170,8 @@ class _Config(types.ModuleType):
                     raise ValueError(f"isa={value!r}: give one of {', '.join(LEVELS)}")
                 if value not in cpu_levels():
                     raise ValueError(f"isa={value!r}: this processor runs {', '.join(cpu_levels())}")
+            elif name == "optimise" and value == "after":
+                continue
             elif not isinstance(value, bool):
                 raise TypeError(f"{name}={value!r}: give True or False")
         return _Setting(changes)
@@ -173,7 +180,7 @@ class _Config(types.ModuleType):
     def show() -> str:
         """The live settings as one line of text."""
         c = current()
-        return f"adcore kernels: {variant()}; optimise: {'on' if c['optimise'] else 'off'}"
+        return f"adcore kernels: {variant()}; optimise: {WHEN[c['optimise']]}"
 
 
 sys.modules[__name__].__class__ = _Config

@@ -292,9 +292,9 @@ def derived(Program program, str mode, tuple wrt, int width=0):
 
 cdef Program derive(Program program, str mode, tuple wrt):
     """Optimise the primal, differentiate, optimise again (design D2)."""
-    primal = prepare(program)
     if mode == "value":
-        return primal
+        return prepare(program)
+    primal = program if config.optimise() == "after" else prepare(program)
     if mode == "gradient":
         return prepare(reverse(primal, list(wrt)))
     if mode == "pull back":

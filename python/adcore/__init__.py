@@ -9,6 +9,9 @@ from . import config, errors
 __version__ = "0.1.0"
 
 _WHERE = {
+    **dict.fromkeys(("autodiff", "autodiff_reverse", "autodiff_forward"), "activity"),
+    **dict.fromkeys(("Const", "Active", "ActiveOnly", "Duplicated", "DuplicatedOnly"), "activity"),
+    **dict.fromkeys(("Dual", "DualOnly", "Dualv", "DualvOnly"), "activity"),
     "gradient": "transforms.gradient",
     "grad": "transforms.gradient",
     "value_and_grad": "transforms.gradient",

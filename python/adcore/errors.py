@@ -29,6 +29,10 @@ class ArgumentError(AdcoreError, TypeError):
     """A function was given something it cannot differentiate."""
 
 
+class ShadowError(AdcoreError, ValueError):
+    """A shadow does not fit its primal, or shares memory that it must not share; nothing has been written."""
+
+
 class MissingDerivative(NotDifferentiable):
     """The derivative exists, but nobody has written it yet."""
 

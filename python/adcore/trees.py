@@ -1,18 +1,81 @@
-"""Trees: arrays and floats in dicts, lists, tuples, named tuples and dataclasses, as deep as you like.
+"""Trees: arrays and floats in dicts, lists, tuples, named tuples, dataclasses, attrs classes and structured arrays.
 
-``None`` is a tree without leaves. Dict entries go in the order of their keys' insertion.
+As deep as you like. ``None`` is a tree without leaves. Dict entries go in the order of their keys' insertion.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
+
+
+class Record:
+    """A structured array whose fields are traced: read and written by field name, indexed like the array."""
+
+    def __init__(self, fields: dict[str, Any], index: Any = None) -> None:
+        self.__dict__["_fields"] = fields
+        self.__dict__["_index"] = index
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            field = self._fields[key]
+            return field if self._index is None else field[self._index]
+        if isinstance(key, list) and key and all(isinstance(k, str) for k in key):
+            return Record({k: self._fields[k] for k in key}, self._index)
+        if self._index is not None:
+            raise TypeError("a record of a structured array is read by field names")
+        if isinstance(key, (int, np.integer)):
+            return Record(self._fields, key)
+        return Record({k: field[key] for k, field in self._fields.items()})
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(key, str):
+            self._fields[key][... if self._index is None else self._index] = value
+        else:
+            for name in self._fields:
+                self._fields[name][key] = value[name]
+
+    def __getattr__(self, name: str) -> Any:
+        fields = self.__dict__["_fields"]
+        if name in fields:
+            return self[name]
+        raise AttributeError(f"a structured array has no attribute {name!r} while adcore records; its fields are {', '.join(fields)}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __len__(self) -> int:
+        return len(next(iter(self._fields.values())))
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[k] for k in range(len(self)))
+
+
+def attributes(tree: Any) -> tuple[str, ...] | None:
+    """The names of the fields of a dataclass or an attrs class."""
+    kind = type(tree)
+    if hasattr(kind, "__dataclass_fields__"):
+        return tuple(f.name for f in dataclasses.fields(kind))
+    fields = getattr(kind, "__attrs_attrs__", None)
+    return None if fields is None else tuple(f.name for f in fields)
 
 
 def is_branch(tree: Any) -> bool:
     """Has the tree parts?"""
-    return tree is None or isinstance(tree, (dict, list, tuple)) or (dataclasses.is_dataclass(tree) and not isinstance(tree, type))
+    if isinstance(tree, np.ndarray):
+        return tree.dtype.names is not None
+    if tree is None or isinstance(tree, (dict, list, tuple, Record)):
+        return True
+    kind = type(tree)
+    return hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__attrs_attrs__")
+
+
+def quoted(key: Any) -> str:
+    return f'["{key}"]' if isinstance(key, str) else f"[{key!r}]"
 
 
 def parts(tree: Any) -> list[tuple[str, Any]]:
@@ -20,12 +83,16 @@ def parts(tree: Any) -> list[tuple[str, Any]]:
     if tree is None:
         return []
     if isinstance(tree, dict):
-        return [(f"[{k!r}]", v) for k, v in tree.items()]
+        return [(quoted(k), v) for k, v in tree.items()]
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return [(f".{k}", v) for k, v in zip(tree._fields, tree, strict=True)]
     if isinstance(tree, (list, tuple)):
         return [(f"[{k}]", v) for k, v in enumerate(tree)]
-    return [(f".{f.name}", getattr(tree, f.name)) for f in dataclasses.fields(tree)]
+    if isinstance(tree, np.ndarray):
+        return [(quoted(k), tree[k]) for k in tree.dtype.names or ()]
+    if isinstance(tree, Record):
+        return [(quoted(k), tree[k]) for k in tree._fields]
+    return [(f".{name}", getattr(tree, name)) for name in attributes(tree) or ()]
 
 
 def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
@@ -36,16 +103,34 @@ def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:
 
 
 def rebuilt(tree: Any, new: list[Any]) -> Any:
-    """A branch of the same kind with other parts."""
+    """A branch of the same kind with other parts; fields that are not arrays of the old shape make a record."""
     if tree is None:
         return None
     if isinstance(tree, dict):
-        return type(tree)(zip(tree, new, strict=True)) if type(tree) is not dict else dict(zip(tree, new, strict=True))
+        if type(tree) is dict:
+            return dict(zip(tree, new, strict=True))
+        other = copy.copy(tree)
+        for key, n in zip(tree, new, strict=True):
+            other[key] = n
+        return other
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*new)
     if isinstance(tree, (list, tuple)):
         return type(tree)(new)
-    return dataclasses.replace(tree, **{f.name: n for f, n in zip(dataclasses.fields(tree), new, strict=True)})
+    if isinstance(tree, np.ndarray):
+        names = tree.dtype.names or ()
+        if all(isinstance(n, (np.ndarray, np.generic)) and n.shape == tree[name].shape for name, n in zip(names, new, strict=True)):
+            array = np.empty_like(tree, subok=False)
+            for name, n in zip(names, new, strict=True):
+                array[name] = n
+            return array
+        return Record(dict(zip(names, new, strict=True)))
+    if isinstance(tree, Record):
+        return Record(dict(zip(tree._fields, new, strict=True)))
+    other = copy.copy(tree)
+    for name, n in zip(attributes(tree) or (), new, strict=True):
+        object.__setattr__(other, name, n)  # also of a frozen class
+    return other
 
 
 def mapped(f: Callable[[Any, str], Any], tree: Any, path: str = "") -> Any:

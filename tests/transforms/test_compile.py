@@ -314,3 +314,15 @@ class TestGuards:
 def test_bad_input():
     with pytest.raises(adcore.errors.ArgumentError, match="function"):
         adcore.compile(3)
+
+
+def test_a_function_that_changes_what_it_reads_runs_each_time():
+    calls = []
+
+    def f(x):
+        calls.append(1)
+        return np.sum(x) * len(calls)
+
+    g = adcore.compile(adcore.grad(f))
+    assert [g(np.ones(2))[0] for _ in range(3)] == [1.0, 2.0, 3.0]
+    assert "changes what it reads" in g.why_not

@@ -234,9 +234,9 @@ class TestTrees:
     WRONG: typing.ClassVar = {
         "shape": ((np.ones(3),), (np.ones(2),), "shape"),
         "number": ((np.ones(3),), (), "1 primals and 0 tangents"),
-        "keys": (({"a": np.ones(2)},), ({"b": np.ones(2)},), r"\['a'\]"),
+        "keys": (({"a": np.ones(2)},), ({"b": np.ones(2)},), r'\["a"\]'),
         "kind": (({"a": np.ones(2)},), ([np.ones(2)],), "list"),
-        "none": (({"a": np.ones(2)},), ({"a": None},), r"\['a'\]"),
+        "none": (({"a": np.ones(2)},), ({"a": None},), r'\["a"\]'),
         "dtype": ((np.ones(2),), (np.ones(2) + 1j,), "complex"),
         "text": ((np.ones(2),), ("ab",), "dtype"),
         "widths": ((np.ones(2), np.ones(2)), (np.ones((2, 3)), np.ones(2)), "different numbers"),

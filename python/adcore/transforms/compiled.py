@@ -53,6 +53,13 @@ class Compiled:
             flat = trees.leaves((args, kwargs))
             given = [x for _, x in flat]
             structure = (tuple(path for path, _ in flat), *kinds((args, kwargs)))
+        return self._answered(structure, given, args, kwargs)
+
+    def replayed(self, leaves: list[Any]) -> Any:
+        """A call whose arguments are all leaves: none is looked into."""
+        return self._answered(len(leaves), leaves, tuple(leaves), {})
+
+    def _answered(self, structure: Any, given: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for k, replay in enumerate(self._replays.get(structure, ())):
             result = replay(given)
             if result is not NotImplemented:
@@ -137,7 +144,9 @@ class Compiled:
         replay = Replay(plan, trace.consts, trace.scalars, leaves, guards, surroundings, template, Slot, written)
         self.recordings += 1
         given = [x for x, _, _ in leaves]
-        answer = replay(given)
+        if not replay.holds():
+            surroundings.changes("the function changes what it reads: a list, a counter or another object around it")
+        answer = replay(given, True)
         if answer is NotImplemented:
             raise errors.AdcoreError("a recording does not reproduce itself: this is a bug of adcore")
         with self._lock:

@@ -131,6 +131,18 @@ class Recording:
         consts = engine.all_consts(trace.consts, more_consts)
         return outer.inline(program, inputs, consts, trace.scalars)  # type: ignore[no-any-return]
 
+    def zeros(self, mode: str, width: int = 0) -> list[bool]:
+        """Which outputs of a derived program are zero whatever the inputs?"""
+        program, _ = engine.derived(self.trace.tape, mode, self.wrt, width)
+
+        def is_zero(value: int) -> bool:
+            row = program.instruction(value)
+            if row["op"] == "FULL":
+                return is_zero(row["args"][0])
+            return bool(row["op"] == "LITERAL" and program.literal(value) == 0.0)
+
+        return [is_zero(value) for value in program.outputs]
+
     def gradients(self, adjoints: list[Any]) -> list[Any]:
         """The adjoints of all differentiated leaves as trees like the arguments."""
         found = iter(adjoints)

@@ -88,6 +88,8 @@ def test_blocks_of_many_threads_do_not_disturb_each_other():
         ({"isa": 3}, "give one of"),
         ({"unchecked": 1}, "give True or False"),
         ({"noalias": "yes"}, "give True or False"),
+        ({"threads": 0}, "integer from 1"),
+        ({"threads": True}, "integer from 1"),
         ({"speed": True}, "has no setting 'speed'"),
     ],
 )
@@ -104,11 +106,14 @@ def in_a_new_process(**environment):
 
 
 def test_the_environment_chooses():
-    done = in_a_new_process(ADCORE_UNCHECKED="1", ADCORE_NOALIAS="0", ADCORE_ISA="baseline")
+    done = in_a_new_process(ADCORE_UNCHECKED="1", ADCORE_NOALIAS="0", ADCORE_ISA="baseline", ADCORE_NUM_THREADS="3")
     assert "unchecked_alias_baseline" in done.stdout
+    assert "threads: 3" in done.stdout
 
 
-@pytest.mark.parametrize("name, value", [("ADCORE_UNCHECKED", "yes"), ("ADCORE_NOALIAS", "2"), ("ADCORE_ISA", "avx")])
+@pytest.mark.parametrize(
+    "name, value", [("ADCORE_UNCHECKED", "yes"), ("ADCORE_NOALIAS", "2"), ("ADCORE_ISA", "avx"), ("ADCORE_NUM_THREADS", "0")]
+)
 def test_bad_environment_variables_are_named(name, value):
     done = in_a_new_process(**{name: value})
     assert done.returncode != 0

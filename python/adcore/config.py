@@ -1,7 +1,7 @@
 """Configuration: which build of the kernels is live, and what the optimiser does.
 
-Environment: ``ADCORE_UNCHECKED=1``, ``ADCORE_NOALIAS=0|1``, ``ADCORE_ISA=baseline|v3|v4``. At run time
-``adcore.config(...)`` sets the same, for good when called, for a block when used with ``with``.
+Environment: ``ADCORE_UNCHECKED=1``, ``ADCORE_NOALIAS=0|1``, ``ADCORE_ISA=baseline|v3|v4``, ``ADCORE_NUM_THREADS``.
+At run time ``adcore.config(...)`` sets the same, for good when called, for a block when used with ``with``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 LEVELS = ("baseline", "v3", "v4")
 WHEN = {True: "on", "after": "after differentiation", False: "off"}
+THREADS_MAX = 256
 
 
 def cpu_levels() -> tuple[str, ...]:
@@ -31,6 +32,21 @@ def boolean(name: str, default: bool) -> bool:
     return default if text == "" else text == "1"
 
 
+def cores() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def initial_threads() -> int:
+    """What ADCORE_NUM_THREADS says, or a thread for each core."""
+    text = os.environ.get("ADCORE_NUM_THREADS", "")
+    if text == "":
+        return min(cores(), THREADS_MAX)
+    if not text.isdecimal() or not 1 <= int(text) <= THREADS_MAX:
+        raise ValueError(f"ADCORE_NUM_THREADS={text!r}: give an integer from 1 to {THREADS_MAX}")
+    return int(text)
+
+
 def initial() -> dict[str, Any]:
     """The settings that the environment asks for."""
     isa = os.environ.get("ADCORE_ISA", "")
@@ -44,6 +60,7 @@ def initial() -> dict[str, Any]:
         "noalias": boolean("ADCORE_NOALIAS", True),
         "isa": isa or available[-1],
         "optimise": True,
+        "threads": initial_threads(),
     }
 
 
@@ -66,6 +83,12 @@ def optimise() -> bool | str:
     """When the optimising passes run: True (before and after differentiation), "after", or False."""
     found: bool | str = current()["optimise"]
     return found
+
+
+def threads() -> int:
+    """How many threads a sweep may use."""
+    local = _local.get()
+    return int((_global if local is None or "threads" not in local else local)["threads"])
 
 
 def _name(unchecked: bool, noalias: bool, isa: str) -> str:
@@ -150,10 +173,14 @@ class _Config(types.ModuleType):
     """This module, callable."""
 
     def __call__(self, **changes: Any) -> _Setting:
-        """Change settings: ``unchecked``, ``noalias`` (bools), ``isa`` (a level), ``optimise`` (True, "after", False).
+        """Change settings: ``unchecked``, ``noalias`` (bools), ``isa`` (a level), ``optimise`` (True, "after",
+        False), ``threads`` (a number).
 
         ``optimise="after"`` leaves the program as it was recorded until it has been differentiated, False leaves it so for good:
         for measuring what optimising before differentiation is worth.
+
+        ``threads`` is how many threads a sweep may use for work that pays; results are the same to the bit
+        whatever it is. Several sweeps may run at once; they share one pool.
 
         Examples
         --------
@@ -172,6 +199,9 @@ class _Config(types.ModuleType):
                     raise ValueError(f"isa={value!r}: this processor runs {', '.join(cpu_levels())}")
             elif name == "optimise" and value == "after":
                 continue
+            elif name == "threads":
+                if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= THREADS_MAX:
+                    raise ValueError(f"threads={value!r}: give an integer from 1 to {THREADS_MAX}")
             elif not isinstance(value, bool):
                 raise TypeError(f"{name}={value!r}: give True or False")
         return _Setting(changes)
@@ -180,7 +210,7 @@ class _Config(types.ModuleType):
     def show() -> str:
         """The live settings as one line of text."""
         c = current()
-        return f"adcore kernels: {variant()}; optimise: {WHEN[c['optimise']]}"
+        return f"adcore kernels: {variant()}; optimise: {WHEN[c['optimise']]}; threads: {c['threads']}"
 
 
 sys.modules[__name__].__class__ = _Config

@@ -51,7 +51,7 @@ def product(p, add, some, shape):
     add(p.emit("MATMUL", some(shape), turned, shape=(*batch, rows, rows)), (*batch, rows, rows))
 
 
-def random_program(seed, length=30):
+def random_program(seed, length=30, shapes=SHAPES):
     """A verified program of about ``length`` instructions and its inputs."""
     rng = np.random.default_rng(seed)
     p = Program()
@@ -69,7 +69,7 @@ def random_program(seed, length=30):
         return int(rng.choice(values[tuple(shape)]))
 
     for k in range(3):
-        shape = SHAPES[rng.integers(1, len(SHAPES))]
+        shape = shapes[rng.integers(1, len(shapes))]
         inputs.append(rng.normal(size=shape))
         add(p.emit("INPUT", shape=shape, param=k), shape)
     inputs.append(np.array(rng.normal()))

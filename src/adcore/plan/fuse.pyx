@@ -20,7 +20,7 @@ from adcore.optable.opcodes cimport (
     AD_OP_PACK, AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
 )
 from adcore.plan.pool cimport pool_add, pool_free, pool_init
-from adcore.tape.maps cimport maps_disjoint, maps_equal
+from adcore.tape.maps cimport maps_disjoint, same_index_only
 from adcore.tape.program cimport Instr, arg, n_args, same_shape
 
 cdef enum:
@@ -184,10 +184,8 @@ cdef class Fusion:
                 return False
             if reader.strides == NULL:
                 return False
-            if not (maps_equal(ints[space], ints + space + 1, reader.offset, reader.strides,
-                               ints[instr.param], ints + instr.param + 1)
-                    or maps_disjoint(ints[space], ints + space + 1, reader.offset, reader.strides,
-                                     ints[instr.param], ints + instr.param + 1)):
+            if not same_index_only(ints[space], ints + space + 1, reader.offset, reader.strides,
+                                   ints[instr.param], ints + instr.param + 1):
                 return False
         return True
 
@@ -410,10 +408,8 @@ cdef class Fusion:
                 continue
             if reader.whole or reader.strides == NULL:
                 return True
-            if not (maps_equal(ints[space], ints + space + 1, reader.offset, reader.strides,
-                               ints[instr.param], ints + instr.param + 1)
-                    or maps_disjoint(ints[space], ints + space + 1, reader.offset, reader.strides,
-                                     ints[instr.param], ints + instr.param + 1)):
+            if not same_index_only(ints[space], ints + space + 1, reader.offset, reader.strides,
+                                   ints[instr.param], ints + instr.param + 1):
                 return True
         return False
 

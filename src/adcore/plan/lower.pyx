@@ -17,6 +17,7 @@ from adcore.plan.fuse cimport (
 )
 from adcore.plan.memory cimport Layout, item_size
 from adcore.plan.plan cimport *
+from adcore.plan.split cimport split_steps
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
 from adcore.tape.maps cimport maps_disjoint
 from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args
@@ -132,6 +133,7 @@ cdef class Lowering:
             else:
                 self.lower_single(seed.head)
         self.lower_results()
+        split_steps(self.plan)
         self.plan.n_scalars = self.layout.n_scalars
         self.plan.arena_bytes = self.layout.arena_bytes + ALIGN
         return self.plan

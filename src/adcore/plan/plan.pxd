@@ -50,6 +50,13 @@ cdef struct Splat:          # a register that holds one scalar throughout the st
     int32_t reg
     int32_t scalar
 
+cdef struct Fold:           # a store that gives each part of its step an accumulator of its own
+    int32_t store           # which access of the step
+    int64_t low             # first byte it reaches in its slot
+    int64_t span            # bytes it reaches
+    int64_t at              # of the first part's accumulator; the others follow, `room` bytes each
+    int64_t room
+
 cdef struct Run:            # scalar instructions of one level and opcode
     uint16_t op
     uint8_t load            # 1: elements read from an array
@@ -71,6 +78,11 @@ cdef struct Step:
     int64_t chunk, inner    # indices of `blocked` per block; elements per index
     int32_t first_splat, n_splats, first_load, n_loads, first_op, n_ops, first_store, n_stores
     int32_t n_regs, n_temps
+    # parts that may run at the same time (plan/split): a range of dimension `split` each
+    int32_t split, parts
+    int32_t phases          # 2: the parts of odd number run after those of even number
+    int32_t first_fold, n_folds
+    float work              # estimated, in ns on one thread
     # STEP_RUNS
     int32_t first_run, n_runs
     # the others: places and static integers
@@ -85,7 +97,7 @@ cdef struct Bound:          # a scalar that a run copies in before it starts
     int32_t index
 
 cdef class Plan:
-    cdef Pool steps, fills, accesses, ops, splats, runs
+    cdef Pool steps, fills, accesses, ops, splats, runs, folds
     cdef Pool wires         # int32: operands of scalar runs
     cdef Pool longs         # int64: dims, strides, indices
     cdef Pool literals      # double: initial values of the first scalars
@@ -93,7 +105,8 @@ cdef class Plan:
     cdef Pool result_places     # Place: where each output is found (slot < 0: it is written in place)
     cdef readonly int64_t arena_bytes
     cdef readonly int32_t n_inputs, n_consts, n_results, n_scalars, n_floats
-    cdef int64_t scratch_bytes
+    cdef int64_t scratch_bytes, folds_bytes
+    cdef bint wide          # enough of its work is in parts to call other threads
     cdef readonly list calls    # the rules of STEP_CALL, by step.count
     cdef readonly object input_specs, const_specs, result_specs   # (shape, dtype) each
     cdef object arenas      # idle arenas, reused by later runs

@@ -19,6 +19,7 @@ cdef class Plan:
         pool_init(&self.ops, sizeof(VmOp))
         pool_init(&self.splats, sizeof(Splat))
         pool_init(&self.runs, sizeof(Run))
+        pool_init(&self.folds, sizeof(Fold))
         pool_init(&self.wires, sizeof(int32_t))
         pool_init(&self.longs, sizeof(int64_t))
         pool_init(&self.literals, sizeof(double))
@@ -34,6 +35,7 @@ cdef class Plan:
         pool_free(&self.ops)
         pool_free(&self.splats)
         pool_free(&self.runs)
+        pool_free(&self.folds)
         pool_free(&self.wires)
         pool_free(&self.longs)
         pool_free(&self.literals)
@@ -53,5 +55,6 @@ cdef class Plan:
                 "ops": step.n_ops, "loads": step.n_loads, "stores": step.n_stores,
                 "fills": step.n_fills, "runs": step.n_runs, "registers": step.n_regs,
                 "source": step.source,
+                "parts": step.parts, "phases": step.phases, "folds": step.n_folds,
             })
         return steps

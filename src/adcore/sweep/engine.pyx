@@ -44,11 +44,12 @@ cdef class Arena:
     cdef char *block
     cdef char *start
     cdef char *scratch
+    cdef char *privates
     cdef char **at
 
     def __cinit__(self, Plan plan):
         cdef Py_ssize_t scratch = scratch_needed(plan)
-        self.block = <char *>PyMem_RawCalloc(1, plan.arena_bytes + scratch + 3 * ALIGN)
+        self.block = <char *>PyMem_RawCalloc(1, plan.arena_bytes + plan.folds_bytes + scratch + 4 * ALIGN)
         self.at = <char **>PyMem_RawCalloc(
             SLOT_INPUTS + plan.n_inputs + plan.n_consts + plan.n_results, sizeof(char *))
         if self.block == NULL or self.at == NULL:
@@ -57,6 +58,8 @@ cdef class Arena:
         self.start = self.block + (ALIGN - <Py_ssize_t>self.block % ALIGN)
         self.scratch = self.start + plan.arena_bytes
         self.scratch = self.scratch + (ALIGN - <Py_ssize_t>self.scratch % ALIGN)
+        self.privates = self.scratch + scratch
+        self.privates = self.privates + (ALIGN - <Py_ssize_t>self.privates % ALIGN)
         self.at[0] = self.start
         memcpy(self.start, plan.literals.data, plan.literals.n * 8)
 
@@ -146,7 +149,7 @@ def run(Plan plan, list inputs, list consts, list scalars):
     cdef Spec *spec
     cdef double *file
     cdef const ad_kernel_table *kernels
-    cdef int bad
+    cdef int bad, threads = config.threads()
     cdef list results = [], failures = []
     if len(inputs) < plan.n_inputs or len(consts) < plan.n_consts or len(scalars) < plan.n_floats:
         raise errors.PlanError(
@@ -183,7 +186,7 @@ def run(Plan plan, list inputs, list consts, list scalars):
         else:
             file[bound.scalar] = scalars[bound.index]
     with nogil:
-        bad = execute(plan, kernels, arena.at, arena.scratch, &failed, <PyObject *>failures)
+        bad = execute(plan, kernels, arena.at, arena.scratch, arena.privates, threads, NULL, &failed, <PyObject *>failures)
     if bad == 2:
         raise failures[0]
     if bad:

@@ -3,6 +3,8 @@ from libc.stdint cimport int32_t, int64_t
 from adcore.plan.plan cimport Plan
 
 cdef extern from "ad_kernels.h":
+    enum:
+        AD_SET, AD_ADD, AD_MAX, AD_MIN, AD_MUL
     ctypedef void (*ad_elementwise_fn)(double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_run_fn)(double *, Py_ssize_t, const int32_t *, const int32_t *, const int32_t *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_load_fn)(double *, const char *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
@@ -24,6 +26,6 @@ cdef extern from "ad_kernels.h":
         ad_run_load_fn run_load
         ad_run_store_fn run_store, run_store_add
 
-cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch,
-                 Py_ssize_t *failed, PyObject *failures) noexcept nogil
+cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch, char *privates,
+                 int threads, double *seconds, Py_ssize_t *failed, PyObject *failures) noexcept nogil
 cdef Py_ssize_t scratch_needed(Plan plan) noexcept nogil

@@ -9,6 +9,8 @@ No Python object is reachable from here but the functions that calls name.
 cimport numpy as cnp
 from cpython.ref cimport PyObject
 
+from cython cimport floating
+from libc.math cimport INFINITY, signbit
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memset
 from scipy.linalg.cython_blas cimport dgemm, dgemv, sgemm
@@ -18,10 +20,11 @@ import numpy as np
 from adcore import errors
 
 from adcore.plan.plan cimport (
-    Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Plan, Run, Splat, Step,
+    Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Fold, Plan, Run, Splat, Step,
     STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_PACK, STEP_PACK_ADD,
     STEP_RUNS, STEP_SCATTER_ADD, VmOp,
 )
+from adcore.sweep.pool cimport clock_seconds, parallel
 from adcore.tape.program cimport BOOL, F32, F64, I64
 
 cnp.import_array()
@@ -30,7 +33,18 @@ cdef enum:
     REG_BYTES = BLOCK * 8 + 64      # an odd number of cache lines: registers do not alias in L1
     MAX_DIMS = 64
     MAX_ACCESS = 1024
+    FILL_PART = 1 << 16             # elements that a thread should at least fill
+    FILL_PARTS = 64
     TINY = 16                       # products with m, k, n up to this are done here, not by BLAS
+
+
+cdef inline int64_t item_size(int dtype) noexcept nogil:
+    return 1 if dtype == BOOL else (4 if dtype == F32 else 8)
+
+
+cdef Py_ssize_t blocks_scratch(const Step *step) noexcept nogil:
+    cdef Py_ssize_t bytes = step.n_temps * REG_BYTES + step.n_regs * 8 + (step.n_loads + step.n_stores) * 8 + 4 * ALIGN
+    return max(bytes, <Py_ssize_t>(BLOCK * 8 + ALIGN)) if step.n_folds else bytes
 
 
 cdef Py_ssize_t scratch_needed(Plan plan) noexcept nogil:
@@ -39,81 +53,177 @@ cdef Py_ssize_t scratch_needed(Plan plan) noexcept nogil:
     cdef Step *step
     for k in range(plan.steps.n):
         step = (<Step *>plan.steps.data) + k
-        wanted = step.n_temps * REG_BYTES + step.n_regs * 8 + (step.n_loads + step.n_stores) * 8 + 4 * ALIGN
+        wanted = blocks_scratch(step)
         if wanted > most:
             most = wanted
     return most + ALIGN
 
 
-cdef void fill(const Fill *it, char **bases) noexcept nogil:
-    """Prepare the memory that a store writes into."""
-    cdef char *to = bases[it.to.slot] + it.to.offset
+cdef void fill(const Fill *it, char **bases, int64_t first, int64_t end) noexcept nogil:
+    """Prepare elements first .. end - 1 of the memory that a store writes into."""
+    cdef int64_t item = item_size(it.to.dtype), n = end - first, k
+    cdef char *to = bases[it.to.slot] + it.to.offset + first * item
     cdef double value
-    cdef int64_t k
     if it.kind == FILL_COPY:
-        memcpy(to, bases[it.source.slot] + it.source.offset,
-               it.to.size * (1 if it.to.dtype == BOOL else (4 if it.to.dtype == F32 else 8)))
+        memcpy(to, bases[it.source.slot] + it.source.offset + first * item, n * item)
         return
     value = it.value if it.kind == FILL_VALUE else (<double *>bases[0])[it.scalar]
     if it.to.dtype == F64:
-        if value == 0.0:
-            memset(to, 0, it.to.size * 8)
-        else:
-            for k in range(it.to.size):
-                (<double *>to)[k] = value
+        fill_floats(<double *>to, value, n)
     elif it.to.dtype == F32:
-        for k in range(it.to.size):
-            (<float *>to)[k] = <float>value
+        fill_floats(<float *>to, <float>value, n)
     elif it.to.dtype == BOOL:
-        memset(to, value != 0.0, it.to.size)
+        memset(to, value != 0.0, n)
     else:
-        for k in range(it.to.size):
+        for k in range(n):
             (<int64_t *>to)[k] = <int64_t>value
 
 
-cdef void run_blocks(const Step *step, Plan plan, const ad_kernel_table *kernels, char **bases,
-                     char *scratch) noexcept nogil:
-    cdef const int64_t *longs = <int64_t *>plan.longs.data
+cdef void fill_floats(floating *to, floating value, int64_t n) noexcept nogil:
+    cdef int64_t k
+    if value == 0.0 and not signbit(value):
+        memset(to, 0, n * sizeof(floating))
+        return
+    for k in range(n):
+        to[k] = value
+
+
+cdef struct FillJob:
+    const Fill *it
+    char **bases
+    int parts
+
+
+cdef void fill_part(void *data, int part, char *scratch) noexcept nogil:
+    cdef FillJob *job = <FillJob *>data
+    cdef int64_t n = job.it.to.size
+    fill(job.it, job.bases, n * part // job.parts, n * (part + 1) // job.parts)
+
+
+cdef void run_fill(const Fill *it, char **bases, int threads) noexcept nogil:
+    cdef FillJob job
+    job.it = it
+    job.bases = bases
+    job.parts = <int>min(it.to.size // FILL_PART, <int64_t>FILL_PARTS)
+    if job.parts < 2:
+        fill(it, bases, 0, it.to.size)
+    else:
+        parallel(fill_part, &job, job.parts, threads, 0, NULL)
+
+
+cdef struct BlocksJob:                  # what the parts of a block step share
+    const Step *step
+    const int64_t *longs
+    const Access *accesses
+    const VmOp *ops
+    const Splat *splats
+    const Fold *folds
+    const ad_kernel_table *kernels
+    char **bases
+    char *privates                      # accumulators of the parts
+    int phase
+
+
+cdef double neutral(int mode) noexcept nogil:
+    """What leaves every number as it is, to the bit."""
+    if mode == AD_ADD:
+        return -0.0
+    return 1.0 if mode == AD_MUL else (-INFINITY if mode == AD_MAX else INFINITY)
+
+
+cdef void start_fold(const BlocksJob *job, int k, int part) noexcept nogil:
+    cdef const Fold *fold = &job.folds[k]
+    cdef const Access *store = &job.accesses[fold.store]
+    cdef char *to = job.privates + fold.at + part * fold.room
+    if store.dtype == F64:
+        fill_floats(<double *>to, neutral(store.mode), fold.span // 8)
+    else:
+        fill_floats(<float *>to, <float>neutral(store.mode), fold.span // 4)
+
+
+cdef void finish_folds(const BlocksJob *job, char *scratch) noexcept nogil:
+    """Fold the accumulators into the arrays, in the order of the parts."""
+    cdef const Fold *fold
+    cdef const Access *store
+    cdef Py_ssize_t n, done, m, item
+    cdef char *to
+    cdef char *block
+    cdef int k, part
+    for k in range(job.step.n_folds):
+        fold = &job.folds[k]
+        store = &job.accesses[fold.store]
+        to = job.bases[store.slot] + fold.low
+        item = item_size(store.dtype)
+        n = fold.span // item
+        for part in range(job.step.parts):
+            block = job.privates + fold.at + part * fold.room
+            done = 0
+            while done < n:
+                m = min(n - done, <Py_ssize_t>BLOCK)
+                if store.dtype == F64:
+                    job.kernels.store[<int>F64][store.mode](to + done * item, <double *>(block + done * item), 1, &m, &item)
+                else:
+                    job.kernels.load[store.dtype](<double *>scratch, block + done * item, 1, &m, &item)
+                    job.kernels.store[store.dtype][store.mode](to + done * item, <double *>scratch, 1, &m, &item)
+                done += m
+
+
+cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
+    """One part of a block step: every block whose index in the split dimension is in the part's range."""
+    cdef const BlocksJob *job = <const BlocksJob *>data
+    cdef const Step *step = job.step
+    cdef const int64_t *longs = job.longs
     cdef const int64_t *dims = longs + step.dims
-    cdef const Access *accesses = (<Access *>plan.accesses.data) + step.first_load
-    cdef const VmOp *ops = (<VmOp *>plan.ops.data) + step.first_op
+    cdef const Access *accesses = job.accesses
+    cdef const ad_kernel_table *kernels = job.kernels
     cdef const VmOp *op
-    cdef const Splat *splats = (<Splat *>plan.splats.data) + step.first_splat
     cdef double **regs = <double **>scratch
     cdef char **at = <char **>(scratch + step.n_regs * 8)
     cdef char *temps = scratch + (step.n_regs + step.n_loads + step.n_stores) * 8
     cdef int n_access = step.n_loads + step.n_stores
     cdef Py_ssize_t[MAX_DIMS] block
-    cdef int64_t[MAX_DIMS] index
+    cdef int64_t[MAX_DIMS] index, first, end    # the range of each dimension up to the blocked one
     cdef int blocked = step.blocked, nb = step.ndim - step.blocked, j
-    cdef int64_t start, chunk, n, i, k, outer = 1
+    cdef int64_t start, chunk, n, i, k, unit, units, outer = 1
     cdef double value
     cdef double *reg
+    part = part * step.phases + job.phase
     temps = temps + (ALIGN - <Py_ssize_t>temps % ALIGN)
-    for k in range(step.ndim):
-        if dims[k] == 0:
-            return
     for j in range(step.n_temps):
         regs[j] = <double *>(temps + j * REG_BYTES)
     n = step.chunk * step.inner
     if step.padded:
         n = (n + 7) // 8 * 8
     for j in range(step.n_splats):
-        value = (<double *>bases[0])[splats[j].scalar]
-        reg = regs[splats[j].reg]
+        value = (<double *>job.bases[0])[job.splats[j].scalar]
+        reg = regs[job.splats[j].reg]
         for i in range(n):
             reg[i] = value
+    for k in range(blocked + 1):
+        first[k] = 0
+        end[k] = dims[k]
+    if step.parts > 1:
+        unit = step.chunk if step.split == blocked else 1
+        units = (dims[step.split] + unit - 1) // unit
+        first[step.split] = units * part // step.parts * unit
+        end[step.split] = min(dims[step.split], units * (part + 1) // step.parts * unit)
     for j in range(n_access):
-        at[j] = bases[accesses[j].slot] + accesses[j].offset
+        at[j] = job.bases[accesses[j].slot] + accesses[j].offset
+    for k in range(step.n_folds):
+        start_fold(job, <int>k, part)
+        j = job.folds[k].store
+        at[j] = job.privates + job.folds[k].at + part * job.folds[k].room + (accesses[j].offset - job.folds[k].low)
     for k in range(blocked):
-        outer *= dims[k]
-        index[k] = 0
+        outer *= end[k] - first[k]
+        index[k] = first[k]
+        for j in range(n_access):
+            at[j] += longs[accesses[j].strides + k] * first[k]
     for k in range(nb):
         block[k] = dims[blocked + k]
     while outer > 0:
-        start = 0
-        while start < dims[blocked]:
-            chunk = step.chunk if start + step.chunk <= dims[blocked] else dims[blocked] - start
+        start = first[blocked]
+        while start < end[blocked]:
+            chunk = step.chunk if start + step.chunk <= end[blocked] else end[blocked] - start
             block[0] = chunk
             n = chunk * step.inner
             if step.padded:
@@ -129,7 +239,7 @@ cdef void run_blocks(const Step *step, Plan plan, const ad_kernel_table *kernels
                 if accesses[j].direct:
                     regs[accesses[j].reg] = <double *>(at[j] + start * longs[accesses[j].strides + blocked])
             for j in range(step.n_ops):
-                op = ops + j
+                op = job.ops + j
                 kernels.elementwise[op.op](regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], n)
                 if op.round_f32:
                     kernels.round_f32(regs[op.y], regs[op.y], regs[op.y], regs[op.y], n)
@@ -145,12 +255,40 @@ cdef void run_blocks(const Step *step, Plan plan, const ad_kernel_table *kernels
             index[k] += 1
             for j in range(n_access):
                 at[j] += longs[accesses[j].strides + k]
-            if index[k] < dims[k]:
+            if index[k] < end[k]:
                 break
             for j in range(n_access):
-                at[j] -= longs[accesses[j].strides + k] * dims[k]
-            index[k] = 0
+                at[j] -= longs[accesses[j].strides + k] * (end[k] - first[k])
+            index[k] = first[k]
             k -= 1
+
+
+cdef void run_blocks(const Step *step, Plan plan, const ad_kernel_table *kernels, char **bases,
+                     char *scratch, char *privates, int threads) noexcept nogil:
+    cdef BlocksJob job
+    cdef int k
+    job.step = step
+    job.longs = <int64_t *>plan.longs.data
+    job.accesses = (<Access *>plan.accesses.data) + step.first_load
+    job.ops = (<VmOp *>plan.ops.data) + step.first_op
+    job.splats = (<Splat *>plan.splats.data) + step.first_splat
+    job.folds = (<Fold *>plan.folds.data) + step.first_fold
+    job.kernels = kernels
+    job.bases = bases
+    job.privates = privates
+    job.phase = 0
+    for k in range(step.ndim):
+        if job.longs[step.dims + k] == 0:
+            return
+    if step.parts == 1:
+        blocks_part(&job, 0, scratch)
+        return
+    for k in range(step.phases):
+        job.phase = k
+        parallel(blocks_part, &job, (step.parts - k + step.phases - 1) // step.phases, threads,
+                 blocks_scratch(step), scratch)
+    if step.n_folds:
+        finish_folds(&job, scratch)
 
 
 cdef void run_scalars(const Step *step, Plan plan, const ad_kernel_table *kernels, char **bases) noexcept nogil:
@@ -402,21 +540,29 @@ cdef int run_call(const Step *step, Plan plan, char **bases, PyObject *failures)
     return 0
 
 
-cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch,
-                 Py_ssize_t *failed, PyObject *failures) noexcept nogil:
-    """Run every step. Returns 0; 1 when an index was out of range: ``failed`` is the step; 2 when a call raised
-    what stands in the list ``failures``."""
+cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch, char *privates,
+                 int threads, double *seconds, Py_ssize_t *failed, PyObject *failures) noexcept nogil:
+    """Run every step, on at most so many threads.
+
+    Returns 0; 1 when an index was out of range: ``failed`` is the step; 2 when a call raised what stands in the
+    list ``failures``. ``seconds``, unless NULL, gets the time of each step added.
+    """
     cdef Py_ssize_t k
     cdef int32_t j
     cdef const Step *step
     cdef int bad
+    cdef double started = 0.0, now
+    if not plan.wide:
+        threads = 1
+    if seconds != NULL:
+        started = clock_seconds()
     for k in range(plan.steps.n):
         step = (<Step *>plan.steps.data) + k
         for j in range(step.n_fills):
-            fill((<Fill *>plan.fills.data) + step.first_fill + j, bases)
+            run_fill((<Fill *>plan.fills.data) + step.first_fill + j, bases, threads)
         bad = 0
         if step.kind == STEP_BLOCKS:
-            run_blocks(step, plan, kernels, bases, scratch)
+            run_blocks(step, plan, kernels, bases, scratch, privates, threads)
         elif step.kind == STEP_RUNS:
             run_scalars(step, plan, kernels, bases)
         elif step.kind == STEP_MATMUL:
@@ -434,4 +580,8 @@ cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *
         if bad:
             failed[0] = k
             return bad
+        if seconds != NULL:
+            now = clock_seconds()
+            seconds[k] += now - started
+            started = now
     return 0

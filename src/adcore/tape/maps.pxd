@@ -20,6 +20,23 @@ cdef inline bint maps_equal(int64_t ndim, const int64_t *dims, int64_t offset1, 
     return True
 
 
+cdef inline bint map_injective(int64_t ndim, const int64_t *dims, const int64_t *strides) noexcept nogil:
+    """Is it certain that different indices are sent to different elements? True for strides that nest."""
+    cdef int64_t k, j, size, other, below
+    for k in range(ndim):
+        if dims[k] <= 1:
+            continue
+        size = strides[k] if strides[k] > 0 else -strides[k]
+        below = 0
+        for j in range(ndim):
+            other = strides[j] if strides[j] > 0 else -strides[j]
+            if j != k and dims[j] > 1 and (other < size or (other == size and j > k)):
+                below += other * (dims[j] - 1)
+        if size <= below:
+            return False
+    return True
+
+
 cdef inline bint reachable(int64_t ndim, const int64_t *dims, const int64_t *strides,
                            int64_t delta, uint64_t done, int depth) noexcept nogil:
     """Is delta = sum strides[k] * j[k] for some |j[k]| < dims[k]? Greedy from the largest stride;
@@ -77,3 +94,11 @@ cdef inline bint maps_disjoint(int64_t ndim, const int64_t *dims, int64_t offset
     if ndim > 63:
         return False
     return not reachable(ndim, dims, strides1, offset2 - offset1, 0, 0)
+
+
+cdef inline bint same_index_only(int64_t ndim, const int64_t *dims, int64_t offset1, const int64_t *strides1,
+                                 int64_t offset2, const int64_t *strides2) noexcept nogil:
+    """Is it certain that only equal indices, if any, are sent to one element? Then what map 1 reads map 2 may
+    overwrite, index by index in any order."""
+    return maps_disjoint(ndim, dims, offset1, strides1, offset2, strides2) or (
+        maps_equal(ndim, dims, offset1, strides1, offset2, strides2) and map_injective(ndim, dims, strides1))

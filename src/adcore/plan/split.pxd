@@ -1,0 +1,3 @@
+from adcore.plan.plan cimport Plan
+
+cdef int split_steps(Plan plan) except -1

@@ -62,14 +62,19 @@ def reference(state, params, s, seed):
     return np.stack([g_u, g_v]), g_p
 
 
+def rk4_step(state, params, s, dt):
+    """One classical Runge-Kutta step."""
+    k1 = rhs(state, params, s)
+    k2 = rhs(state + 0.5 * dt * k1, params, s)
+    k3 = rhs(state + 0.5 * dt * k2, params, s)
+    k4 = rhs(state + dt * k3, params, s)
+    return state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+
+
 def steps(state, params, s, dt, n):
     """Sum of the state after n classical Runge-Kutta steps."""
     for _ in range(n):
-        k1 = rhs(state, params, s)
-        k2 = rhs(state + 0.5 * dt * k1, params, s)
-        k3 = rhs(state + 0.5 * dt * k2, params, s)
-        k4 = rhs(state + dt * k3, params, s)
-        state = state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+        state = rk4_step(state, params, s, dt)
     return np.sum(state)
 
 

@@ -16,6 +16,7 @@ import builtins
 import dis
 import functools
 import math
+import operator
 import sys
 import types
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..tracer import array as traced
-from . import dispatch
+from . import dispatch, modules
 
 LIBRARIES = ("numpy", "scipy", "math", "adcore")
 STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
@@ -137,6 +138,8 @@ class Numpy:
         return of
 
 
+# what an import statement inside a function looks up in its globals
+IMPORTS_NEED = ("__name__", "__package__", "__spec__", "__path__", "__file__")
 WRITES_GLOBAL = {dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]}
 TWINNED = {
     getattr(np, name): name
@@ -244,7 +247,7 @@ def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
     return isinstance(value, kinds)
 
 
-BUILTINS = {**vars(builtins), "isinstance": isinstance_of_what_it_stands_for}
+BUILTINS = {**vars(builtins), "isinstance": isinstance_of_what_it_stands_for, "__import__": modules.imported}
 
 
 class Rebinder:
@@ -306,7 +309,10 @@ class Rebinder:
                 self.surroundings.changes(f"{f.__name__} writes to a global")
             return f  # it writes to its module: it must run in it
         names = global_names(code)
-        namespace: dict[str, Any] = {"__builtins__": BUILTINS, "__name__": f.__globals__.get("__name__")}
+        namespace: dict[str, Any] = {"__builtins__": BUILTINS}
+        for name in IMPORTS_NEED:
+            if name in f.__globals__:
+                namespace[name] = f.__globals__[name]
         copy = types.FunctionType(code, namespace, f.__name__, f.__defaults__, self.closure(f))
         copy.__kwdefaults__ = f.__kwdefaults__
         copy.__dict__.update(f.__dict__)
@@ -320,6 +326,7 @@ class Rebinder:
 
     def read(self, value: Any, container: Any, key: Any) -> Any:
         """The twin of something that a function reads from its surroundings."""
+        value = modules.plain(value)
         if self.surroundings is not None:
             value = self.surroundings.read(value, container, key)
         return self.twin(value)
@@ -362,9 +369,48 @@ def uses_store_global(code: types.CodeType) -> bool:
     return any(isinstance(c, types.CodeType) and uses_store_global(c) for c in code.co_consts)
 
 
+def shared_twin(value: Any) -> Any:
+    """What stands for a value in the user's modules while a recording runs."""
+    if value is np:
+        return modules.SHARED
+    if isinstance(value, types.ModuleType):
+        if value is math:
+            return MATH_TWIN
+        twins = library_twins(value.__name__) if value.__name__.startswith("scipy") else None
+        return value if twins is None else Library(value, twins)
+    if isinstance(value, types.BuiltinFunctionType) and getattr(value, "__module__", None) == "math":
+        return math_twin(value.__name__)
+    if type(value) is np.vectorize:
+        return modules.Shared(value, lambda numpy: numpy.vectorize(value.pyfunc))
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
+        name = TWINNED.get(value)
+        if name is not None:
+            return modules.Shared(value, operator.attrgetter(name))
+        module = ".".join(str(getattr(value, "__module__", "")).split(".")[:2])
+        twins = library_twins(module) if module.startswith("scipy") else None
+        own = str(getattr(value, "__name__", ""))
+        if twins and own in twins and getattr(sys.modules[module], own, None) is value:
+            return either(value, twins[own])
+    return value
+
+
 def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:
     """f as it runs under this trace."""
     rebinder = Rebinder(trace)
+    roots = modules.roots_of(f)
+    twin = rebound_by(rebinder, f)
+    if not roots:
+        return twin
+
+    def run(*args: Any, **kw: Any) -> Any:
+        with modules.Swapped(rebinder.numpy, roots, shared_twin, isinstance_of_what_it_stands_for):
+            return twin(*args, **kw)
+
+    return run
+
+
+def rebound_by(rebinder: Rebinder, f: Callable[..., Any]) -> Callable[..., Any]:
+    """f with twins for what it names."""
     twin = rebinder.read(f, f, False)
     if twin is f and not isinstance(f, (types.FunctionType, types.MethodType, type)) and callable(type(f)):
         call = type(f).__call__

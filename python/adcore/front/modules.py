@@ -1,0 +1,302 @@
+"""Twins in the user's modules, for functions that are reached by attribute: methods, callbacks, ``helpers.make(n)``.
+
+A function that f names is copied with twins in its globals (``rebind``). A method, a function in a dict or
+one of another module of the user's is found only as the code runs, in its own module's globals. So while f is recorded, the
+NumPy names of the user's modules that f's module reaches stand for twins there, and are put back when the recording
+ends, also when f raises. A twin asks which recording runs in this thread; where none does it is NumPy itself, so other
+threads see no difference. NumPy and other libraries are never touched.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import dataclasses
+import functools
+import sys
+import sysconfig
+import threading
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+LIBRARIES = frozenset({"numpy", "scipy", "math", "adcore"})
+STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
+SITE = tuple({sysconfig.get_paths()[k] for k in ("purelib", "platlib")})
+MODULES_MAX = 200  # of one user's program that are looked into
+
+_running = threading.local()
+
+
+def innermost() -> Any:
+    """NumPy's twin in the recording that runs in this thread; None when none does."""
+    stack = getattr(_running, "stack", None)
+    return stack[-1].numpy if stack else None
+
+
+class SharedNumpy(types.ModuleType):
+    """numpy, or its twin in this thread's recording."""
+
+    def __getattribute__(self, name: str) -> Any:
+        twin = innermost()
+        return getattr(np if twin is None else twin, name)
+
+
+SHARED = SharedNumpy("numpy")
+
+
+class Shared:
+    """A function from NumPy's, or its twin in this thread's recording."""
+
+    def __init__(self, plain: Any, find: Callable[[Any], Any]) -> None:
+        functools.update_wrapper(self, plain, updated=())
+        self.plain = plain
+        self.find = find
+
+    def __call__(self, *args: Any, **kw: Any) -> Any:
+        twin = innermost()
+        return (self.plain if twin is None else self.find(twin))(*args, **kw)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.plain, name)
+
+
+def plain(value: Any) -> Any:
+    """What a twin stands for; other values as they are."""
+    if value is SHARED:
+        return np
+    return value.plain if isinstance(value, Shared) else value
+
+
+def imported(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+    """``__import__`` for the time of a recording: what f imports has twins as well."""
+    module = builtins.__import__(name, globals, locals, fromlist, level)
+    stack = getattr(_running, "stack", None)
+    if stack:
+        found = [module, *[getattr(module, part, None) for part in fromlist or ()]]
+        if "." in name and not fromlist:
+            found.append(sys.modules.get(name))
+        stack[-1].extend(found)
+        return stack[-1].find[1](module)
+    return module
+
+
+# -- which modules --------------------------------------------------------------------------
+
+
+def is_users(name: str, like: str) -> bool:
+    """Is it a module of the user's: no library, unless of the package that asks?"""
+    top = name.split(".")[0]
+    if top in LIBRARIES or top in STDLIB or top == "builtins":
+        return False
+    if top == like.split(".")[0]:
+        return True
+    if name == "__main__":
+        return True
+    file = getattr(sys.modules.get(name), "__file__", None)  # built-in modules have none
+    return file is not None and not file.startswith(SITE)
+
+
+def home(value: Any) -> str | None:
+    """The name of the module that a value's code lives in."""
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    if isinstance(value, functools.partial):
+        return home(value.func)
+    if isinstance(value, types.MethodType):
+        return home(value.__func__)
+    if isinstance(value, (types.FunctionType, type)):
+        return value.__module__
+    if isinstance(value, (np.ndarray, np.generic, types.BuiltinFunctionType)):
+        return None
+    return type(value).__module__
+
+
+def reached(roots: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The namespaces of the user's modules that these lead to, themselves first."""
+    found = {id(r): r for r in roots}
+    queue = list(roots)
+    while queue and len(found) < MODULES_MAX:
+        namespace = queue.pop()
+        asks = str(namespace.get("__name__", ""))
+        names = {home(value) for value in list(namespace.values())}
+        for name in names:
+            module = sys.modules.get(name) if isinstance(name, str) else None
+            if module is not None and id(module.__dict__) not in found and is_users(module.__name__, asks):
+                found[id(module.__dict__)] = module.__dict__
+                queue.append(module.__dict__)
+    return list(found.values())
+
+
+# -- which names -----------------------------------------------------------------------------
+
+ABSENT = object()
+Entry = tuple[dict[str, Any], str, Any, Any]  # namespace, name, what is there, the twin
+
+
+def asks_isinstance(namespace: dict[str, Any]) -> bool:
+    """Does a function or method defined here call isinstance?"""
+    for value in list(namespace.values()):
+        members = list(vars(value).values()) if isinstance(value, type) else [value]
+        if any("isinstance" in m.__code__.co_names for m in members if isinstance(m, types.FunctionType)):
+            return True
+    return False
+
+
+def entries_of(namespace: dict[str, Any], twin_of: Callable[[Any], Any], isinstance_twin: Any) -> list[Entry]:
+    """What changes in a namespace while a recording runs."""
+    found: list[Entry] = []
+    own_isinstance = False
+    for name, value in list(namespace.items()):
+        held = _swapped.get((id(namespace), name))
+        there = value if held is None else held.there
+        if name == "isinstance" and there is not ABSENT:
+            own_isinstance = True
+        twin = there if there is ABSENT else twin_of(there)
+        if twin is not there:
+            found.append((namespace, name, there, twin if held is None else held.twin))
+    if not own_isinstance and asks_isinstance(namespace):
+        found.append((namespace, "isinstance", ABSENT, isinstance_twin))
+    return found
+
+
+class Known:
+    """The entries for one set of roots, and how to tell that they are out of date."""
+
+    def __init__(self, roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], isinstance_twin: Any) -> None:
+        self.namespaces = reached(roots)
+        self.entries = [e for n in self.namespaces for e in entries_of(n, twin_of, isinstance_twin)]
+        self.sizes = [len(n) for n in self.namespaces]
+
+    def holds(self) -> bool:
+        """Are the namespaces as they were? Asked while nothing is swapped in them."""
+        if [len(n) for n in self.namespaces] != self.sizes:
+            return False
+        for namespace, name, there, _ in self.entries:
+            if namespace.get(name, ABSENT) is not there:
+                return False
+        return True
+
+
+@dataclasses.dataclass
+class Held:
+    """A name that is a twin now: how many recordings want it, and what it stands for."""
+
+    count: int
+    there: Any
+    twin: Any
+
+
+_lock = threading.Lock()
+_swapped: dict[tuple[int, str], Held] = {}
+_known: dict[tuple[int, ...], Known] = {}
+KNOWN_MAX = 256
+
+
+def known_for(roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], isinstance_twin: Any) -> Known:
+    key = tuple(id(r) for r in roots)
+    known = _known.get(key)
+    if known is None or not (_swapped or known.holds()):
+        if len(_known) >= KNOWN_MAX:
+            _known.clear()
+        known = _known[key] = Known(roots, twin_of, isinstance_twin)
+    return known
+
+
+class Swapped:
+    """Twins in the user's modules for the time of a recording whose NumPy is ``numpy``: a context manager."""
+
+    def __init__(self, numpy: Any, roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], isinstance_twin: Any) -> None:
+        self.numpy = numpy
+        self.find = (roots, twin_of, isinstance_twin)
+        self.mine: list[Entry] = []
+
+    def __enter__(self) -> None:
+        with _lock:
+            entries = known_for(*self.find).entries
+            if not _swapped:  # and so everything is as the entries say
+                self.mine = entries
+                for namespace, name, there, twin in entries:
+                    namespace[name] = twin
+                    _swapped[id(namespace), name] = Held(1, there, twin)
+            else:
+                self.mine = [entry for entry in entries if self.wanted(entry)]
+        stack = getattr(_running, "stack", None)
+        if stack is None:
+            stack = _running.stack = []
+        stack.append(self)
+
+    def extend(self, found: list[Any]) -> None:
+        """Twins also in these modules, which f has just imported, and in those that they reach."""
+        _, twin_of, isinstance_twin = self.find
+        roots = [m.__dict__ for m in found if isinstance(m, types.ModuleType) and is_users(m.__name__, "")]
+        with _lock:
+            mine = {(id(namespace), name) for namespace, name, _, _ in self.mine}
+            entries = [e for n in reached(roots) for e in entries_of(n, twin_of, isinstance_twin)] if roots else []
+            self.mine = self.mine + [e for e in entries if (id(e[0]), e[1]) not in mine and self.wanted(e)]
+
+    @staticmethod
+    def wanted(entry: Entry) -> bool:
+        """One more recording wants this twin; False when f has put something of its own there."""
+        namespace, name, there, twin = entry
+        key = (id(namespace), name)
+        if key in _swapped:
+            _swapped[key].count += 1
+        elif namespace.get(name, ABSENT) is there:
+            namespace[name] = twin
+            _swapped[key] = Held(1, there, twin)
+        else:
+            return False
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        _running.stack.pop()
+        with _lock:
+            for namespace, name, there, twin in self.mine:
+                key = (id(namespace), name)
+                held = _swapped[key]
+                held.count -= 1
+                if held.count:
+                    continue
+                del _swapped[key]
+                if namespace.get(name) is twin:  # else f itself assigned to it
+                    if there is ABSENT:
+                        del namespace[name]
+                    else:
+                        namespace[name] = there
+
+
+def roots_of(f: Any) -> list[dict[str, Any]]:
+    """The namespaces where the search begins: those of f, of what it closes over, and of the object it belongs to."""
+    found: dict[int, dict[str, Any]] = {}
+
+    def add(value: Any, depth: int) -> None:
+        if isinstance(value, functools.partial):
+            for part in (value.func, *value.args, *value.keywords.values()):
+                add(part, depth)
+            return
+        if isinstance(value, types.MethodType):
+            add(value.__self__, depth)
+            value = value.__func__
+        if isinstance(value, types.FunctionType):
+            if is_users(value.__module__ or "__main__", value.__module__ or ""):
+                found.setdefault(id(value.__globals__), value.__globals__)
+            for cell in value.__closure__ or ():
+                with contextlib.suppress(ValueError):  # not bound yet
+                    if depth:
+                        add(cell.cell_contents, depth - 1)
+            return
+        if isinstance(value, (list, tuple)):
+            for part in value[:20]:
+                if depth:
+                    add(part, depth - 1)
+            return
+        name = home(value)
+        module = sys.modules.get(name) if isinstance(name, str) else None
+        if module is not None and is_users(module.__name__, ""):
+            found.setdefault(id(module.__dict__), module.__dict__)
+
+    add(f, 3)
+    return list(found.values())

@@ -8,6 +8,8 @@ import pytest
 from adcore.testing import check_grads
 from scipy.special import logsumexp
 
+import adcore
+
 rng = np.random.default_rng(0)
 x = rng.normal(size=6)
 A = rng.normal(size=(4, 5))
@@ -246,3 +248,8 @@ def test_isinstance_of_a_traced_array_is_that_of_an_ndarray():
         return 0.0
 
     check_grads(f, [np.array([1.0, 2.0]), 3.0])
+
+
+def test_the_standard_deviation_of_equal_values_has_derivative_zero():
+    g = adcore.gradient(lambda x: np.std(x) + np.sum(np.std(x.reshape(3, 1), axis=1)), np.full(3, 2.0))
+    np.testing.assert_array_equal(g, np.zeros(3))

@@ -239,7 +239,7 @@ def matrix_power(a: Any, n: int) -> Any:
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Vector norms, and the Frobenius norm of matrices; the subgradient at the origin is 0."""
-    from .reductions import max, min, sum
+    from .reductions import max, min, root_of_squares, sum
 
     ew, given = traced.elementwise, ord
     if axis is None and ord is None:
@@ -251,10 +251,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if pair_of_axes and ord not in (None, "fro") and not (ord == 2 and given is None):
         return matrix_norm(x, ord, axis, keepdims)
     if ord in (None, 2, "fro"):
-        squares = sum(ew("square", x), axis, keepdims=keepdims)
-        # sqrt of a safe argument where the sum is 0: its derivative there is 0
-        zero = squares == 0.0
-        return ew("where", zero, 0.0, ew("sqrt", ew("where", zero, 1.0, squares)))
+        return root_of_squares(sum(ew("square", x), axis, keepdims=keepdims))
     if ord == 1:
         return sum(abs(x), axis, keepdims=keepdims)
     if ord == np.inf:

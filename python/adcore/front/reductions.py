@@ -94,7 +94,13 @@ def builtin_max(a: Any, b: Any) -> Any:
 
 @implements(np.std)
 def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **kwargs: Any) -> Any:
-    return finished(traced.elementwise("sqrt", var(a, axis, dtype, None, ddof, keepdims, **kwargs)), out, "std")
+    return finished(root_of_squares(var(a, axis, dtype, None, ddof, keepdims, **kwargs)), out, "std")
+
+
+def root_of_squares(total: Any) -> Any:
+    """The square root of a sum of squares; where it is 0, so is its derivative: a subgradient, as for a norm."""
+    zero = traced.elementwise("eq", total, 0.0)
+    return traced.elementwise("where", zero, 0.0, traced.elementwise("sqrt", traced.elementwise("where", zero, 1.0, total)))
 
 
 def product_tree(a: Any, axis: int) -> Any:

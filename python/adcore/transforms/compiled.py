@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import errors, trees
+from .. import config, errors, trees
 from ..front import rebind
 from ..front.surroundings import Surroundings, Token
 from ..plan.lower import lower
@@ -140,7 +140,7 @@ class Compiled:
             trace.tape.set_results(numbers)
         finally:
             trace.close()
-        plan = lower(engine.prepare(trace.tape))
+        plan = lower(engine.prepare(trace.tape), config.optimise())
         replay = Replay(plan, trace.consts, trace.scalars, leaves, guards, surroundings, template, Slot, written)
         self.recordings += 1
         given = [x for x, _, _ in leaves]

@@ -1,4 +1,5 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
+from adcore.plan.loops cimport Tiling
 from adcore.plan.pool cimport Pool
 from adcore.tape.program cimport Program
 
@@ -35,7 +36,11 @@ cdef struct Operand:            # how an argument is reached in an iteration spa
     uint8_t scalar              # the same scalar for every element
     uint8_t direct              # element i of the space is element i of the root
     int64_t offset
+    int64_t step                # elements it moves from tile to tile of a loop
     const int64_t *strides      # NULL when scalar or direct
+
+cdef struct LoopGroups:         # groups [first, end) repeat
+    int32_t first, end
 
 cdef class Fusion:
     cdef Program program
@@ -50,6 +55,13 @@ cdef class Fusion:
     cdef Pool groups            # Seed
     cdef Pool readers           # Reader
     cdef int32_t[256] newest    # newest group per hashed space
+    cdef Tiling tiling          # None: no loops
+    cdef Pool loops             # LoopGroups, one for each loop of the tiling
+    cdef int32_t floor          # first group that is open to what is placed now
+
+    cdef bint in_one_stretch(self, int32_t group, int32_t other) noexcept
+    cdef int keep_through_loops(self) except -1
+    cdef int place(self, int32_t value) except -1
 
     cdef Operand operand(self, int32_t value, bint scalar_space) noexcept
     cdef int add_reader(self, int32_t root, int32_t group, uint8_t whole, int64_t offset,
@@ -78,4 +90,4 @@ cdef class Fusion:
 
 cdef Role role_of(int op) noexcept nogil
 cdef bint starts_from_base(int op) noexcept nogil
-cdef Fusion fuse(Program program)
+cdef Fusion fuse(Program program, Tiling tiling=*)

@@ -19,6 +19,7 @@ from adcore.optable.opcodes cimport (
     AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
     AD_OP_PACK, AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
 )
+from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.pool cimport pool_add, pool_free, pool_init
 from adcore.tape.maps cimport maps_disjoint, same_index_only
 from adcore.tape.program cimport Instr, arg, n_args, same_shape
@@ -68,6 +69,7 @@ cdef class Fusion:
         self.program = program
         pool_init(&self.groups, sizeof(Seed))
         pool_init(&self.readers, sizeof(Reader))
+        pool_init(&self.loops, sizeof(LoopGroups))
         self.demanded = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.in_memory = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.is_output = <uint8_t *>PyMem_RawCalloc(n, 1)
@@ -90,6 +92,7 @@ cdef class Fusion:
     def __dealloc__(self):
         pool_free(&self.groups)
         pool_free(&self.readers)
+        pool_free(&self.loops)
         PyMem_RawFree(self.demanded)
         PyMem_RawFree(self.in_memory)
         PyMem_RawFree(self.is_output)
@@ -114,6 +117,7 @@ cdef class Fusion:
         found.scalar = 0
         found.direct = 0
         found.offset = 0
+        found.step = 0
         found.strides = NULL
         if instr.op == AD_OP_FULL:
             found.root = instr.x1
@@ -131,6 +135,8 @@ cdef class Fusion:
             else:
                 found.root = instr.x1
                 found.offset = self.program.ints[instr.param]
+                if self.tiling is not None:
+                    found.step = self.tiling.step[value]
                 found.strides = self.program.ints + instr.param + 1
         else:
             found.direct = 1
@@ -220,6 +226,7 @@ cdef class Fusion:
         """The earliest group of this kind and space, not before ``earliest``, that has room."""
         cdef int32_t at, best = -1
         cdef int k
+        earliest = max(earliest, self.floor)
         if kind != SINGLE:
             if earliest < self.groups.n and self.can_join(earliest, kind, space):
                 return earliest
@@ -312,7 +319,7 @@ cdef class Fusion:
         """An elementwise instruction, a view or fill somebody needs in memory, or a store's value."""
         cdef Instr *instr = &self.program.code[value]
         cdef int32_t space = self.space_of(value)
-        cdef int32_t earliest = 0, group, candidate
+        cdef int32_t earliest = self.floor, group, candidate
         cdef int k, n = 1 if role_of(instr.op) in (MAPPED, FILLED) else n_args(instr)
         cdef Operand operand
         cdef bint stored = role_of(instr.op) == STORED
@@ -454,7 +461,7 @@ cdef class Fusion:
             role = role_of(instr.op)
             n = n_args(instr)
             if (role == COMPUTED and wanted[i] > group and (<Seed *>self.groups.data)[group].kind == BLOCKS
-                    and self.can_join(wanted[i], BLOCKS, instr.shape)):
+                    and self.can_join(wanted[i], BLOCKS, instr.shape) and self.in_one_stretch(group, wanted[i])):
                 target = wanted[i]
                 shared = 0
                 for k in range(n):
@@ -511,6 +518,31 @@ cdef class Fusion:
                 self.record_reads(<int32_t>i)
         return 0
 
+    # -- loops -----------------------------------------------------------------
+
+    cdef bint in_one_stretch(self, int32_t group, int32_t other) noexcept:
+        """Are both groups in the same loop, or outside with no loop between them?"""
+        cdef Py_ssize_t k
+        cdef LoopGroups *loop
+        for k in range(self.loops.n):
+            loop = (<LoopGroups *>self.loops.data) + k
+            if (group < loop.first) != (other < loop.first) or (group < loop.end) != (other < loop.end):
+                return False
+        return True
+
+    cdef int keep_through_loops(self) except -1:
+        """What a loop reads from outside, and what it leaves behind, is needed until its last tile."""
+        cdef Py_ssize_t k, i
+        cdef LoopGroups *loop
+        for k in range(self.loops.n):
+            loop = (<LoopGroups *>self.loops.data) + k
+            for i in range(self.program.length):
+                if loop.first <= self.last_use[i] < loop.end and self.group_of[i] < loop.first:
+                    self.last_use[i] = loop.end - 1
+                if loop.first <= self.group_of[i] < loop.end and (self.tiling.carried[i] or self.tiling.step[i]):
+                    self.last_use[i] = max(self.last_use[i], loop.end - 1)
+        return 0
+
     cdef int demand(self) except -1:
         """Which views and fills must exist in memory, and who uses what."""
         cdef Py_ssize_t i
@@ -547,31 +579,46 @@ cdef class Fusion:
                 self.demanded[value] = 1
         return 0
 
+    cdef int place(self, int32_t value) except -1:
+        """Give an instruction that somebody uses its group."""
+        cdef Instr *instr = &self.program.code[value]
+        cdef Role role = role_of(instr.op)
+        cdef bint scalar = self.program.ints[instr.shape] == 0
+        if role == LEAF or self.n_users[value] == 0:
+            return 0
+        if scalar and role in (COMPUTED, MAPPED) or scalar and instr.op == AD_OP_FULL:
+            return self.place_scalar(value)
+        if role == COMPUTED or role == STORED:
+            return self.place_computed(value, instr.nargs - 1 if role == STORED else 0)
+        if role == OPAQUE:
+            return self.place_opaque(value)
+        if self.demanded[value]:
+            return self.place_computed(value, 0)
+        return 0
 
-cdef Fusion fuse(Program program):
+
+cdef Fusion fuse(Program program, Tiling tiling=None):
     """Group the instructions of a program. Keeps: every value that an output depends on."""
     cdef Fusion fusion = Fusion(program)
-    cdef Py_ssize_t i
-    cdef Instr *instr
-    cdef Role role
-    cdef bint scalar
+    cdef Py_ssize_t i, n_loops = 0
+    cdef LoopSpan *span = NULL
+    fusion.tiling = tiling
     fusion.demand()
     for i in range(program.length):
-        instr = &program.code[i]
-        role = role_of(instr.op)
-        scalar = program.ints[instr.shape] == 0
-        if role == LEAF or (fusion.n_users[i] == 0):
-            continue
-        if scalar and role in (COMPUTED, MAPPED) or scalar and instr.op == AD_OP_FULL:
-            fusion.place_scalar(<int32_t>i)
-        elif role == COMPUTED or role == STORED:
-            fusion.place_computed(<int32_t>i, instr.nargs - 1 if role == STORED else 0)
-        elif role == OPAQUE:
-            fusion.place_opaque(<int32_t>i)
-        elif fusion.demanded[i]:
-            fusion.place_computed(<int32_t>i, 0)
+        if tiling is not None and n_loops < tiling.loops.n:
+            span = (<LoopSpan *>tiling.loops.data) + n_loops
+            if i == span.first:
+                fusion.floor = <int32_t>fusion.groups.n
+                (<LoopGroups *>pool_add(&fusion.loops, 1)).first = fusion.floor
+        fusion.place(<int32_t>i)
+        if span != NULL and i == span.end - 1:
+            fusion.floor = <int32_t>fusion.groups.n
+            (<LoopGroups *>fusion.loops.data)[n_loops].end = fusion.floor
+            n_loops += 1
+            span = NULL
     fusion.sink()
     for i in range(program.n_results):
         fusion.in_memory[program.results[i]] = 1
         fusion.last_use[program.results[i]] = <int32_t>fusion.groups.n
+    fusion.keep_through_loops()
     return fusion

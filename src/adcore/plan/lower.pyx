@@ -12,13 +12,15 @@ from adcore.optable.opcodes cimport (
     AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_VIEW,
 )
 from adcore.plan.fuse cimport (
-    BLOCKS, COMPUTED, FILLED, Fusion, LEAF, MAPPED, Operand, Role, SCALARS, STORED, Seed, fuse,
+    BLOCKS, COMPUTED, FILLED, Fusion, LEAF, LoopGroups, MAPPED, Operand, Role, SCALARS, STORED, Seed, fuse,
     role_of, starts_from_base,
 )
+from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.memory cimport Layout, item_size
 from adcore.plan.plan cimport *
 from adcore.plan.split cimport split_steps
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
+from adcore.plan.tiles cimport tile
 from adcore.tape.maps cimport maps_disjoint
 from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args
 
@@ -59,7 +61,7 @@ cdef struct Lane:           # a virtual register of a block step
 
 cdef struct Loaded:         # a read that the current group has made already
     int32_t group, root, next, lane
-    int64_t offset
+    int64_t offset, step
     const int64_t *strides
 
 
@@ -67,6 +69,7 @@ cdef class Lowering:
     """Turns one program into a Plan; lives while that is done."""
 
     cdef Program program
+    cdef Tiling tiling          # None: no loops
     cdef Fusion fusion
     cdef Layout layout
     cdef Plan plan
@@ -76,9 +79,10 @@ cdef class Lowering:
     cdef Pool lanes, loaded, elements, ranked, free_regs
     cdef Pool bounds            # int64: first byte and one past the last, of each access of the step
 
-    def __cinit__(self, Program program):
+    def __cinit__(self, Program program, Tiling tiling):
         cdef Py_ssize_t n = program.length + 1
         self.program = program
+        self.tiling = tiling
         pool_init(&self.lanes, sizeof(Lane))
         pool_init(&self.loaded, sizeof(Loaded))
         pool_init(&self.elements, sizeof(int64_t))
@@ -106,10 +110,10 @@ cdef class Lowering:
         PyMem_RawFree(self.first_loaded)
 
     cdef Plan lower(self):
-        cdef Py_ssize_t g
+        cdef Py_ssize_t g, n_loops = 0
         cdef Program program = self.program
         cdef Seed *seed
-        self.fusion = fuse(program)
+        self.fusion = fuse(program, self.tiling)
         self.layout = Layout(self.fusion)
         self.plan = Plan()
         self.plan.n_inputs = program.n_inputs
@@ -125,6 +129,9 @@ cdef class Lowering:
                 self.number_stored(seed.head)
         self.layout.arrange(program.n_inputs, program.n_consts)
         for g in range(self.fusion.groups.n):
+            while n_loops < self.fusion.loops.n and (<LoopGroups *>self.fusion.loops.data)[n_loops].first == g:
+                self.open_loop(n_loops)
+                n_loops += 1
             seed = (<Seed *>self.fusion.groups.data) + g
             if seed.kind == BLOCKS:
                 self.lower_blocks(<int32_t>g)
@@ -137,6 +144,48 @@ cdef class Lowering:
         self.plan.n_scalars = self.layout.n_scalars
         self.plan.arena_bytes = self.layout.arena_bytes + ALIGN
         return self.plan
+
+    # -- loops ---------------------------------------------------------------
+
+    cdef int open_loop(self, Py_ssize_t number) except -1:
+        """A loop over the steps of its groups: each group becomes one step."""
+        cdef LoopGroups *groups = (<LoopGroups *>self.fusion.loops.data) + number
+        cdef Loop *loop
+        if groups.first == groups.end:
+            return 0
+        loop = <Loop *>pool_add(&self.plan.loops, 1)
+        loop.first = <int32_t>self.plan.steps.n
+        loop.end = loop.first + groups.end - groups.first
+        loop.count = (<LoopSpan *>self.tiling.loops.data)[number].count
+        loop.first_fill = <int32_t>self.plan.loop_fills.n
+        loop.first_moving = <int32_t>self.plan.moving.n
+        return 0
+
+    cdef int32_t moving_slot(self, int32_t slot, int64_t step) except -1:
+        """The slot that follows another one from tile to tile of the loop that is being lowered."""
+        cdef Loop *loop = (<Loop *>self.plan.loops.data) + self.plan.loops.n - 1
+        cdef Moving *moving
+        cdef Py_ssize_t k
+        if step == 0:
+            return slot
+        for k in range(loop.first_moving, self.plan.moving.n):
+            moving = (<Moving *>self.plan.moving.data) + k
+            if moving.source == slot and moving.step == step:
+                return moving.slot
+        k = self.plan.n_slots()
+        moving = <Moving *>pool_add(&self.plan.moving, 1)
+        moving.slot = <int32_t>k
+        moving.source = slot
+        moving.step = step
+        loop.n_moving += 1
+        return moving.slot
+
+    cdef Fill *new_fill(self, int32_t value) except NULL:
+        """Room for what a store starts from: done by the step, or once before a loop."""
+        if self.tiling is not None and self.tiling.carried[value]:
+            (<Loop *>self.plan.loops.data)[self.plan.loops.n - 1].n_fills += 1
+            return <Fill *>pool_add(&self.plan.loop_fills, 1)
+        return <Fill *>pool_add(&self.plan.fills, 1)
 
     # -- scalars -------------------------------------------------------------
 
@@ -271,7 +320,7 @@ cdef class Lowering:
         cdef Step *step = <Step *>pool_add(&self.plan.steps, 1)
         step.kind = kind
         step.group = group
-        step.source = source
+        step.source = source if self.tiling is None or source < 0 else self.tiling.origin[source]
         step.first_fill = <int32_t>self.plan.fills.n
         return step
 
@@ -310,7 +359,7 @@ cdef class Lowering:
                 fill.kind = FILL_COPY
                 fill.source = self.place_of(at)
             return 0
-        fill = <Fill *>pool_add(&self.plan.fills, 1)
+        fill = self.new_fill(value)
         fill.to = self.place_of(value)
         fill.kind = FILL_VALUE
         if instr.op == AD_OP_REDUCE_MAX:
@@ -427,6 +476,8 @@ cdef class Lowering:
         if instr.op == AD_OP_VIEW and not self.fusion.demanded[value]:
             place[0] = self.place_of(instr.x1)
             place.offset += self.program.ints[instr.param] * item_size(place.dtype)
+            if self.tiling is not None:
+                place.slot = self.moving_slot(place.slot, self.tiling.step[value] * item_size(place.dtype))
             for k in range(ndim):
                 strides[k] = self.program.ints[instr.param + 1 + k]
         else:
@@ -456,6 +507,9 @@ cdef class Lowering:
             numbers[4 + j] = dims[j]
         self.matrix_operand(instr.x1, &step.x1, numbers + 4 + ndim - 2, ndim)
         self.matrix_operand(instr.x2, &step.x2, numbers + 4 + ndim - 2 + ndim, ndim)
+        if self.tiling is not None and self.tiling.carried[value]:
+            step.adds = 1
+            self.prepare_base(value)
         if step.x1.dtype != step.y.dtype or step.x2.dtype != step.y.dtype:
             raise PlanError("matmul of mixed dtypes")
         return 0
@@ -506,7 +560,7 @@ cdef class Lowering:
             loaded = (<Loaded *>self.loaded.data) + at
             if operand.scalar:
                 return loaded.lane
-            same = loaded.offset == operand.offset and (loaded.strides == NULL) == (operand.strides == NULL)
+            same = loaded.offset == operand.offset and loaded.step == operand.step and (loaded.strides == NULL) == (operand.strides == NULL)
             if same and operand.strides != NULL:
                 for k in range(self.program.ints[space]):
                     if loaded.strides[k] != operand.strides[k]:
@@ -521,6 +575,7 @@ cdef class Lowering:
         loaded.root = root
         loaded.lane = lane
         loaded.offset = operand.offset
+        loaded.step = operand.step
         loaded.strides = operand.strides
         loaded.next = head
         self.first_loaded[root] = <int32_t>(self.loaded.n - 1)
@@ -531,7 +586,7 @@ cdef class Lowering:
             return lane
         place = self.place_of(root)
         access = <Access *>pool_add(&self.plan.accesses, 1)
-        access.slot = place.slot
+        access.slot = self.moving_slot(place.slot, operand.step * item_size(place.dtype))
         access.dtype = place.dtype
         access.reg = lane
         access.offset = place.offset + operand.offset * item_size(place.dtype)
@@ -610,6 +665,8 @@ cdef class Lowering:
         access.offset = place.offset
         access.reg = self.lane_of[value]
         if stored:
+            if self.tiling is not None:
+                access.slot = self.moving_slot(place.slot, self.tiling.step[value] * item_size(place.dtype))
             access.offset += self.program.ints[instr.param] * item_size(place.dtype)
             if instr.op in (AD_OP_SUM, AD_OP_ACCUMULATE):
                 access.mode = MODE_ADD
@@ -821,9 +878,10 @@ cdef int32_t physical(const Lane *lanes, int32_t lane, int32_t n_temps) noexcept
     return reg if reg >= 0 else n_temps - 2 - reg
 
 
-def lower(Program program):
-    """The plan of a program: fused, laid out, with a step for every group.
+def lower(Program program, bint tiles=False):
+    """The plan of a program: fused, laid out, with a step for every group; with ``tiles``, chains run tile by tile.
 
-    Keeps: the values of the outputs. The program must have passed ``verify``.
+    Keeps: the values of the outputs; with tiles, up to the rounding of sums. The program must have passed ``verify``.
     """
-    return Lowering(program).lower()
+    cdef Tiling tiling = tile(program) if tiles else None
+    return Lowering(program if tiling is None else tiling.program, tiling).lower()

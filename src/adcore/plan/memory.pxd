@@ -1,5 +1,5 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from adcore.plan.fuse cimport Fusion
+from adcore.plan.fuse cimport Fusion, LoopGroups
 from adcore.plan.plan cimport Place
 from adcore.plan.pool cimport Pool
 
@@ -26,6 +26,7 @@ cdef class Layout:
     cdef int place_leaves(self, int32_t n_inputs) except -1
     cdef int find_in_place(self) except -1
     cdef int place_results(self, int32_t first_slot) except -1
+    cdef int place_what_stays(self, const LoopGroups *loop, Bin *bins, Pool *holes) except -1
     cdef int place_group(self, int32_t group, Bin *bins, Pool *holes, int32_t *dying,
                          int32_t *next_dying) except -1
     cdef int64_t take(self, int64_t size, Bin *bins, Pool *holes) except -1

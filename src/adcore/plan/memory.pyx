@@ -11,7 +11,7 @@ a store and the base it overwrites. This is what licenses the restrict kernels.
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 
 from adcore.optable.opcodes cimport AD_OP_CONST, AD_OP_INPUT
-from adcore.plan.fuse cimport LEAF, Seed, role_of, starts_from_base
+from adcore.plan.fuse cimport LEAF, LoopGroups, Seed, role_of, starts_from_base
 from adcore.plan.plan cimport ALIGN, SLOT_ARENA, SLOT_INPUTS
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
 from adcore.tape.program cimport BOOL, F32, Instr, Program, arg, size_at
@@ -59,7 +59,7 @@ cdef class Layout:
         cdef int32_t *dying = <int32_t *>PyMem_RawCalloc(fusion.groups.n + 2, sizeof(int32_t))
         cdef int32_t *next_dying = <int32_t *>PyMem_RawCalloc(program.length + 1, sizeof(int32_t))
         cdef Pool holes
-        cdef Py_ssize_t g, k
+        cdef Py_ssize_t g, k, loop = 0
         pool_init(&holes, sizeof(Hole))
         if not bins or not dying or not next_dying:
             PyMem_RawFree(bins)
@@ -77,6 +77,9 @@ cdef class Layout:
             self.find_in_place()
             self.place_results(SLOT_INPUTS + n_inputs + n_consts)
             for g in range(<Py_ssize_t>fusion.groups.n):
+                while loop < fusion.loops.n and (<LoopGroups *>fusion.loops.data)[loop].first == g:
+                    self.place_what_stays((<LoopGroups *>fusion.loops.data) + loop, bins, &holes)
+                    loop += 1
                 self.place_group(<int32_t>g, bins, &holes, dying, next_dying)
         finally:
             pool_free(&holes)
@@ -142,6 +145,22 @@ cdef class Layout:
                 value = arg(&program.code[value], program.ints, 0)
                 self.place[value].slot = first_slot + k
                 self.describe(value)
+        return 0
+
+    cdef int place_what_stays(self, const LoopGroups *loop, Bin *bins, Pool *holes) except -1:
+        """Places of what a loop leaves behind: taken from its first tile on."""
+        cdef Fusion fusion = self.fusion
+        cdef Program program = fusion.program
+        cdef int32_t group, value
+        for group in range(loop.first, loop.end):
+            value = (<Seed *>fusion.groups.data)[group].head
+            while value >= 0:
+                if ((fusion.tiling.carried[value] or fusion.tiling.step[value]) and self.place[value].slot < 0
+                        and fusion.in_memory[value] and program.ints[program.code[value].shape] > 0):
+                    self.describe(value)
+                    self.place[value].slot = SLOT_ARENA
+                    self.place[value].offset = self.take(bytes_of(&self.place[value]), bins, holes)
+                value = fusion.next_member[value]
         return 0
 
     cdef int place_group(self, int32_t group, Bin *bins, Pool *holes, int32_t *dying,

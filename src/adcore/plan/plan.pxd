@@ -89,7 +89,18 @@ cdef struct Step:
     Place y, x1, x2, x3
     int64_t numbers         # offset in plan.longs
     int32_t count
+    uint8_t adds            # STEP_MATMUL: to what y holds
     int32_t source          # instruction this step stands for (profiles, errors)
+
+cdef struct Loop:           # steps [first, end) run `count` times, each time on the next tile
+    int32_t first, end
+    int64_t count
+    int32_t first_fill, n_fills     # what sums over all tiles start from
+    int32_t first_moving, n_moving
+
+cdef struct Moving:         # a slot that stands `step` bytes further on with each tile
+    int32_t slot, source
+    int64_t step
 
 cdef struct Bound:          # a scalar that a run copies in before it starts
     int32_t scalar          # index in the scalar file
@@ -102,6 +113,9 @@ cdef class Plan:
     cdef Pool longs         # int64: dims, strides, indices
     cdef Pool literals      # double: initial values of the first scalars
     cdef Pool bound         # Bound
+    cdef Pool loops         # Loop
+    cdef Pool loop_fills    # Fill
+    cdef Pool moving        # Moving: their slots follow those of the results
     cdef Pool result_places     # Place: where each output is found (slot < 0: it is written in place)
     cdef readonly int64_t arena_bytes
     cdef readonly int32_t n_inputs, n_consts, n_results, n_scalars, n_floats
@@ -112,6 +126,8 @@ cdef class Plan:
     cdef object arenas      # idle arenas, reused by later runs
     cdef object binding     # what the engine knows of the arrays to bind
     cdef object __weakref__
+
+    cdef Py_ssize_t n_slots(self) noexcept
 
 cdef enum:
     SLOT_ARENA = 0

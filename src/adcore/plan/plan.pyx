@@ -24,6 +24,9 @@ cdef class Plan:
         pool_init(&self.longs, sizeof(int64_t))
         pool_init(&self.literals, sizeof(double))
         pool_init(&self.bound, sizeof(Bound))
+        pool_init(&self.loops, sizeof(Loop))
+        pool_init(&self.loop_fills, sizeof(Fill))
+        pool_init(&self.moving, sizeof(Moving))
         pool_init(&self.result_places, sizeof(Place))
         self.arenas = []
         self.calls = []
@@ -40,7 +43,24 @@ cdef class Plan:
         pool_free(&self.longs)
         pool_free(&self.literals)
         pool_free(&self.bound)
+        pool_free(&self.loops)
+        pool_free(&self.loop_fills)
+        pool_free(&self.moving)
         pool_free(&self.result_places)
+
+    cdef Py_ssize_t n_slots(self) noexcept:
+        """How many bases a run keeps: the arena, what it binds, and what moves."""
+        return SLOT_INPUTS + self.n_inputs + self.n_consts + self.n_results + self.moving.n
+
+    def loops_as_dicts(self):
+        """The loops over tiles: which steps, how often (for tests, profiles and printing)."""
+        loops = []
+        cdef Py_ssize_t k
+        cdef Loop *loop
+        for k in range(self.loops.n):
+            loop = (<Loop *>self.loops.data) + k
+            loops.append({"first": loop.first, "end": loop.end, "count": loop.count})
+        return loops
 
     def steps_as_dicts(self):
         """What the plan does, step by step (for tests, profiles and printing)."""

@@ -50,8 +50,7 @@ cdef class Arena:
     def __cinit__(self, Plan plan):
         cdef Py_ssize_t scratch = scratch_needed(plan)
         self.block = <char *>PyMem_RawCalloc(1, plan.arena_bytes + plan.folds_bytes + scratch + 4 * ALIGN)
-        self.at = <char **>PyMem_RawCalloc(
-            SLOT_INPUTS + plan.n_inputs + plan.n_consts + plan.n_results, sizeof(char *))
+        self.at = <char **>PyMem_RawCalloc(plan.n_slots(), sizeof(char *))
         if self.block == NULL or self.at == NULL:
             raise MemoryError(
                 f"this program needs {(plan.arena_bytes + scratch) / 1e9:.3g} GB for its intermediate values")
@@ -258,9 +257,9 @@ def apply(Program program, str mode, tuple wrt, list inputs, list consts, list s
     """Outputs of the program that a mode makes of this one; see ``derived``."""
     if width:
         found, scaled = derived(program, mode, wrt, width)
-        plan = find_plan(program, (mode, wrt, config.optimise(), width), lambda: lower(found))
+        plan = find_plan(program, (mode, wrt, config.optimise(), width), lambda: lower(found, config.optimise()))
         return run(plan, inputs, all_consts(consts, scaled), scalars)
-    plan = find_plan(program, (mode, wrt, config.optimise()), lambda: lower(derive(program, mode, wrt)))
+    plan = find_plan(program, (mode, wrt, config.optimise()), lambda: lower(derive(program, mode, wrt), config.optimise()))
     return run(plan, inputs, consts, scalars)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from adcore import errors
 
 from adcore.plan.plan cimport (
-    Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Fold, Plan, Run, Splat, Step,
+    Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Fold, Loop, Moving, Plan, Run, Splat, Step,
     STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_PACK, STEP_PACK_ADD,
     STEP_RUNS, STEP_SCATTER_ADD, VmOp,
 )
@@ -321,32 +321,33 @@ cdef void run_scalars(const Step *step, Plan plan, const ad_kernel_table *kernel
 
 
 cdef void tiny_product(double *y, const double *x1, const double *x2, int64_t m, int64_t k, int64_t n,
-                       const int64_t *s1, const int64_t *s2) noexcept nogil:
-    """y = x1 @ x2 for matrices too small for BLAS to pay."""
+                       const int64_t *s1, const int64_t *s2, bint adds) noexcept nogil:
+    """y (+)= x1 @ x2 for matrices too small for BLAS to pay."""
     cdef int64_t i, j, p
     cdef double total
     for i in range(m):
         for j in range(n):
-            total = 0.0
+            total = y[i * n + j] if adds else 0.0
             for p in range(k):
                 total += x1[i * s1[0] + p * s1[1]] * x2[p * s2[0] + j * s2[1]]
             y[i * n + j] = total
 
 
 cdef void product(char *y, const char *x1, const char *x2, int64_t m, int64_t k, int64_t n,
-                  const int64_t *s1, const int64_t *s2, bint single) noexcept nogil:
-    """Row-major y[m,n] = x1[m,k] x2[k,n], each factor plain or transposed.
+                  const int64_t *s1, const int64_t *s2, bint single, bint adds) noexcept nogil:
+    """Row-major y[m,n] (+)= x1[m,k] x2[k,n], each factor plain or transposed.
 
     BLAS is column-major: it computes y' = x2' x1' on the same memory.
     """
     cdef char t1, t2
     cdef int im = <int>m, ik = <int>k, in_ = <int>n, ld1, ld2, ldy, one = 1
-    cdef double alpha = 1.0, beta = 0.0
-    cdef float salpha = 1.0, sbeta = 0.0
+    cdef double alpha = 1.0, beta = 1.0 if adds else 0.0
+    cdef float salpha = 1.0, sbeta = 1.0 if adds else 0.0
     if m == 0 or n == 0:
         return
     if k == 0:
-        memset(y, 0, m * n * (4 if single else 8))
+        if not adds:
+            memset(y, 0, m * n * (4 if single else 8))
         return
     # plain: unit column stride; else transposed
     if (s1[1] == 1 or k == 1) and (s1[0] >= k or m == 1):
@@ -402,9 +403,10 @@ cdef void run_matmul(const Step *step, Plan plan, char **bases) noexcept nogil:
         index[d] = 0
     while left > 0:
         if tiny:
-            tiny_product(<double *>y, <const double *>x1, <const double *>x2, m, k, n, s1 + nb, s2 + nb)
+            tiny_product(<double *>y, <const double *>x1, <const double *>x2, m, k, n, s1 + nb, s2 + nb,
+                         step.adds)
         else:
-            product(y, x1, x2, m, k, n, s1 + nb, s2 + nb, single)
+            product(y, x1, x2, m, k, n, s1 + nb, s2 + nb, single, step.adds)
         y += m * n * item
         left -= 1
         d = nb - 1
@@ -540,6 +542,17 @@ cdef int run_call(const Step *step, Plan plan, char **bases, PyObject *failures)
     return 0
 
 
+cdef void move(const Loop *loop, Plan plan, int64_t tile, char **bases, int threads) noexcept nogil:
+    """Point the moving slots at this tile; before the first, prepare what sums over all tiles start from."""
+    cdef const Moving *moving = (<Moving *>plan.moving.data) + loop.first_moving
+    cdef int32_t j
+    if tile == 0:
+        for j in range(loop.n_fills):
+            run_fill((<Fill *>plan.loop_fills.data) + loop.first_fill + j, bases, threads)
+    for j in range(loop.n_moving):
+        bases[moving[j].slot] = bases[moving[j].source] + tile * moving[j].step
+
+
 cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch, char *privates,
                  int threads, double *seconds, Py_ssize_t *failed, PyObject *failures) noexcept nogil:
     """Run every step, on at most so many threads.
@@ -547,16 +560,21 @@ cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *
     Returns 0; 1 when an index was out of range: ``failed`` is the step; 2 when a call raised what stands in the
     list ``failures``. ``seconds``, unless NULL, gets the time of each step added.
     """
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k = 0
     cdef int32_t j
     cdef const Step *step
+    cdef const Loop *loop = <Loop *>plan.loops.data
+    cdef Py_ssize_t loops_left = plan.loops.n
+    cdef int64_t tile = 0
     cdef int bad
     cdef double started = 0.0, now
     if not plan.wide:
         threads = 1
     if seconds != NULL:
         started = clock_seconds()
-    for k in range(plan.steps.n):
+    while k < plan.steps.n:
+        if loops_left and k == loop.first:
+            move(loop, plan, tile, bases, threads)
         step = (<Step *>plan.steps.data) + k
         for j in range(step.n_fills):
             run_fill((<Fill *>plan.fills.data) + step.first_fill + j, bases, threads)
@@ -584,4 +602,13 @@ cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *
             now = clock_seconds()
             seconds[k] += now - started
             started = now
+        k += 1
+        if loops_left and k == loop.end:
+            tile += 1
+            if tile < loop.count:
+                k = loop.first
+            else:
+                tile = 0
+                loops_left -= 1
+                loop += 1
     return 0

@@ -1,0 +1,124 @@
+"""Chains that run tile by tile give what whole arrays give, whatever the axis, the rest and what is needed outside."""
+
+import numpy as np
+import pytest
+from adcore.plan.lower import lower
+from scipy.special import logsumexp
+
+import adcore
+from adcore.sweep import engine
+
+R = np.random.default_rng(3)
+
+
+def loops(f, *args, argnums=None):
+    """The loops of the plan for value and gradient."""
+    program = adcore.trace(f, *args)
+    found, _ = engine.derived(program, "gradient", tuple(argnums or range(len(args))))
+    return lower(found, True).loops_as_dicts()
+
+
+def softmax_chain(x):
+    e = np.exp(x - np.max(x, axis=1, keepdims=True))
+    p = e / np.sum(e, axis=1, keepdims=True)
+    return np.sum(p * np.sin(x))
+
+
+def products(x, a, b):
+    return np.sum(np.tanh(np.tanh(x @ a) @ b) ** 2)
+
+
+def batched(q, x):
+    y = x @ np.transpose(q, (0, 2, 1))
+    return np.sum(logsumexp(-0.5 * np.sum(y * y, axis=2), axis=0))
+
+
+def extremes(x, a):
+    y = x @ a
+    z = y * np.sum(y, axis=1, keepdims=True)
+    return np.max(z) - np.min(z) + np.sum(z**2)
+
+
+def transposed(a, x):
+    """The axis that is cut comes last."""
+    return np.sum(np.tanh(a @ np.cos(a @ x)))
+
+
+CASES = {
+    "softmax": (softmax_chain, (R.normal(size=(6007, 67)),)),
+    "products": (products, (R.normal(size=(3001, 50)), R.normal(size=(50, 60)), R.normal(size=(60, 40)))),
+    "batched": (batched, (R.normal(size=(30, 12, 12)) * 0.2, R.normal(size=(1013, 12)))),
+    "extremes": (extremes, (R.normal(size=(7919, 31)), R.normal(size=(31, 40)))),
+    "transposed": (transposed, (R.normal(size=(48, 48)) * 0.1, R.normal(size=(48, 8191)))),
+    "even": (products, (R.normal(size=(4096, 64)), R.normal(size=(64, 64)) * 0.1, R.normal(size=(64, 64)) * 0.1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_tiles_give_what_whole_arrays_give(name):
+    f, args = CASES[name]
+    assert loops(f, *args)
+    found = adcore.value_and_grad(f, argnums=tuple(range(len(args))))(*args)
+    with adcore.config(optimise=False):
+        wanted = adcore.value_and_grad(f, argnums=tuple(range(len(args))))(*args)
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-12)
+    np.testing.assert_allclose(found[0], f(*args), rtol=1e-12)
+    for g, w in zip(found[1], wanted[1], strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12 * np.max(np.abs(w)))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_tiles_hold_in_single_precision(name):
+    f, args = CASES[name]
+    narrow = [a.astype(np.float32) for a in args]
+    found = adcore.gradient(f, *narrow)
+    np.testing.assert_allclose(found, adcore.gradient(f, *args), rtol=2e-3, atol=2e-4 * np.max(np.abs(found)))
+
+
+def test_a_value_that_is_needed_outside_is_whole():
+    x, a = R.normal(size=(5003, 40)), R.normal(size=(40, 50))
+
+    def f(x, a):
+        y = np.tanh(x @ a)
+        z = y / np.sum(y * y, axis=1, keepdims=True)
+        return np.sum(z[:-1] * z[1:])
+
+    found = adcore.gradient(f, x, a)
+    with adcore.config(optimise=False):
+        np.testing.assert_allclose(found, adcore.gradient(f, x, a), rtol=1e-9, atol=1e-12)
+
+
+def test_a_loop_shrinks_what_only_it_uses_to_one_tile():
+    f, args = CASES["products"]
+    program = adcore.trace(f, *args)
+    found, _ = engine.derived(program, "gradient", (1, 2))
+    assert 5 * lower(found, True).arena_bytes < lower(found).arena_bytes
+
+
+def test_second_derivatives_go_through_loops():
+    x, a = R.normal(size=(4001, 40)), R.normal(size=(40,)) * 0.1
+    v = R.normal(size=40)
+
+    def f(a):
+        z = x @ a
+        return np.sum(np.log1p(np.exp(z)))
+
+    found = adcore.hvp(f, a, v)
+    s = 1.0 / (1.0 + np.exp(-(x @ a)))
+    np.testing.assert_allclose(found, x.T @ (s * (1.0 - s) * (x @ v)), rtol=1e-10)
+
+
+def test_small_programs_are_left_alone():
+    assert not loops(products, R.normal(size=(100, 5)), R.normal(size=(5, 6)), R.normal(size=(6, 4)))
+
+
+def test_loops_run_in_several_threads_at_once():
+    import concurrent.futures
+
+    f, args = CASES["products"]
+    g = adcore.compile(adcore.grad(f, argnums=(0, 1, 2)))
+    wanted = g(*args)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: g(*args), range(8)):
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_array_equal(a, b)

@@ -22,6 +22,7 @@ _WHERE = {
     "hvp": "transforms.products",
     "jacobian": "transforms.jacobian",
     "hessian": "transforms.jacobian",
+    **dict.fromkeys(("sparse_jacobian", "sparse_hessian", "SparseJacobian", "SparseHessian"), "transforms.sparse"),
     "trace": "transforms.recording",
     "testing": "testing",
 }

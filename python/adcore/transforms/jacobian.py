@@ -16,22 +16,31 @@ from .recording import Recording, checked_argnums
 MODES = ("auto", "forward", "reverse")
 # directions that go through one sweep: more would push its intermediate values out of the caches
 WIDTH = 64
+MEMORY = 1 << 30  # bytes that the values of one sweep may take, if one direction alone takes less
 
 
-def unit_directions(n: int, first: int, last: int) -> np.ndarray:
-    """Columns first..last of the identity of order n."""
-    seeds = np.zeros((n, last - first))
-    seeds[np.arange(first, last), np.arange(last - first)] = 1.0
+def width_for(recording: Recording, n: int) -> int:
+    """How many of n directions go through one sweep: few enough for the memory that each value takes with all of them."""
+    largest = max([1, *[int(np.prod(x.shape, dtype=np.int64)) for x in recording.trace.inputs]])
+    return max(1, min(n, WIDTH, MEMORY // (8 * largest * 16)))
+
+
+def unit_seeds(positions: np.ndarray, first: int, last: int, dtype: Any) -> np.ndarray:
+    """A row for each element, 1 under the direction that stands at its position if that is one of ``first..last``."""
+    seeds = np.zeros((len(positions), last - first), dtype=dtype)
+    mine = np.flatnonzero((positions >= first) & (positions < last))
+    seeds[mine, positions[mine] - first] = 1.0
     return seeds
 
 
 def swept(recording: Recording, mode: str, shape: tuple[int, ...], dtype: Any, out: int) -> list[Any]:
     """Output ``out`` of a derived program for every unit direction of a shape, a few directions a sweep."""
     n = int(np.prod(shape, dtype=np.int64))
+    width = width_for(recording, n)
     parts = []
-    for first in range(0, n, WIDTH):
-        last = min(first + WIDTH, n)
-        seeds = unit_directions(n, first, last).astype(dtype).reshape((*shape, last - first))
+    for first in range(0, n, width):
+        last = min(first + width, n)
+        seeds = unit_seeds(np.arange(n), first, last, dtype).reshape((*shape, last - first))
         parts.append(recording.run(mode, [seeds], last - first)[out])
     return parts
 

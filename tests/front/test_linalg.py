@@ -156,3 +156,13 @@ def test_compiled():
         np.testing.assert_allclose(value, np.linalg.slogdet(spd(A + k))[1])
         np.testing.assert_allclose(g, 2 * np.linalg.solve(spd(A + k), A + k))
     assert f.recordings == 1
+
+
+@pytest.mark.parametrize("batch", [(), (2,), (2, 1)])
+def test_the_adjoint_of_cholesky_is_right_to_the_third_order(batch):
+    a, w = rng.normal(size=(*batch, 4, 4)), rng.normal(size=(4, 4))
+
+    def f(a):
+        return np.sum(w * np.linalg.cholesky(a @ np.swapaxes(a, -1, -2) + 4.0 * np.eye(4)))
+
+    check_grads(f, (a,), order=2 if batch else 3)

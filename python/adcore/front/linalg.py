@@ -198,10 +198,53 @@ def solve_triangle(a: Any, b: Any, lower: bool, unit: bool = False) -> Any:
 # -- factorisations ------------------------------------------------------------------------------------
 
 
+def adjoint_of_factor(g: Any, y: Any) -> Any:
+    """One matrix of ``evaluate_cholesky_adjoint``: a triangular product and LAPACK's sygst, 2 n^3 operations.
+
+    sygst computes inv(M) A inv(M'); M is the factor transposed and read from its last row and column to the first.
+    """
+    import scipy.linalg
+
+    (trmm,) = scipy.linalg.get_blas_funcs(("trmm",), (g, y))
+    (sygst,) = scipy.linalg.get_lapack_funcs(("sygst",), (g, y))
+    if not y.size:
+        return np.zeros(y.shape, y.dtype)
+    product = trmm(0.5, y.T, g.T, side=1, lower=0, trans_a=1)  # (L' G / 2)', column-major
+    flipped = np.asfortranarray(product[::-1, ::-1])
+    found, _ = sygst(flipped, np.ascontiguousarray(y[::-1, ::-1]).T, itype=1, lower=1, overwrite_a=1)
+    low = np.tril(found)
+    out = low + low.T
+    out.ravel()[:: len(y) + 1] *= 0.5
+    return out[::-1, ::-1]
+
+
+def cholesky_adjoint_vjp(params: Any, wanted: Any, h: Any, s: Any, g: Any, y: Any) -> Any:
+    h = symmetric(h)
+    c = solve_triangle(y, h, True)  # L^-1 H
+    w = half_lower(mT(solve_triangle(y, mT(c), True)))
+    return y @ w if wanted[0] else None, g @ mT(w) - 2.0 * (s @ mT(c)) if wanted[1] else None
+
+
+def cholesky_adjoint_jvp(params: Any, tangents: Any, s: Any, g: Any, y: Any) -> Any:
+    dg, dy = tangents
+    q = minus(None if dg is None else mT(y) @ dg, None if dy is None else -(mT(dy) @ g))
+    p = solve_triangle(mT(y), mT(solve_triangle(mT(y), mT(half_lower(q)), False)), False)
+    if dy is None:
+        return symmetric(p)
+    return symmetric(p) - 2.0 * symmetric(solve_triangle(mT(y), mT(dy) @ s, False))
+
+
+# sym(L^-T half_lower(L' G) L^-1): the adjoint of a matrix from that of its Cholesky factor
+CHOLESKY_ADJOINT = Family(
+    "the adjoint of np.linalg.cholesky",
+    lambda params, g, y: loop(adjoint_of_factor, g, y),
+    cholesky_adjoint_vjp,
+    cholesky_adjoint_jvp,
+)
+
+
 def cholesky_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    p = half_lower(mT(y) @ g)
-    s = solve_triangle(mT(y), mT(solve_triangle(mT(y), mT(p), False)), False)  # L^-T P L^-1
-    return (symmetric(s),)
+    return (apply(CHOLESKY_ADJOINT, (), a.shape, g, y),)
 
 
 def cholesky_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:

@@ -61,6 +61,7 @@ def initial() -> dict[str, Any]:
         "isa": isa or available[-1],
         "optimise": True,
         "threads": initial_threads(),
+        "conjugate": False,
     }
 
 
@@ -174,13 +175,16 @@ class _Config(types.ModuleType):
 
     def __call__(self, **changes: Any) -> _Setting:
         """Change settings: ``unchecked``, ``noalias`` (bools), ``isa`` (a level), ``optimise`` (True, "after",
-        False), ``threads`` (a number).
+        False), ``threads`` (a number), ``conjugate`` (bool).
 
         ``optimise="after"`` leaves the program as it was recorded until it has been differentiated, False leaves it so for good:
         for measuring what optimising before differentiation is worth.
 
         ``threads`` is how many threads a sweep may use for work that pays; results are the same to the bit
         whatever it is. Several sweeps may run at once; they share one pool.
+
+        ``conjugate=True`` makes the gradient by a complex x = a + ib be df/da + i df/db, the direction of steepest ascent,
+        instead of df/da - i df/db.
 
         Examples
         --------

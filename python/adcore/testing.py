@@ -10,6 +10,7 @@ import numpy as np
 
 from . import errors, trees
 from .transforms.gradient import grad, value_and_grad
+from .transforms.leaves import conjugated
 from .transforms.products import jvp
 
 
@@ -27,8 +28,8 @@ def check_grads(
     Parameters
     ----------
     f : callable
-        Returns a float array, a float, or a tree of them; all positional arguments are differentiated.
-    args : sequence of float array or float
+        Returns a float or complex array, a number, or a tree of them; all positional arguments are differentiated.
+    args : sequence of float or complex array or number
         Where to check.
     order : int
         Derivatives up to this order: the derivative along a random direction is a function that is checked in turn.
@@ -58,39 +59,52 @@ def check_grads(
     """
     if order < 1 or not modes or not set(modes) <= {"fwd", "rev"}:
         raise errors.ArgumentError(f"check_grads(order={order!r}, modes={modes!r}): order >= 1, modes of 'fwd' and 'rev'")
-    arrays = [np.asarray(a, dtype=np.float64) for a in args]
+    arrays = [np.asarray(a, dtype=np.complex128 if np.iscomplexobj(a) else np.float64) for a in args]
     rng = np.random.default_rng(0)
     weights: list[Any] = []
+
+    def random(shape: tuple[int, ...], complex_values: bool) -> Any:
+        x = rng.normal(size=shape)
+        return x + 1j * rng.normal(size=shape) if complex_values else x
 
     def scalar(*xs: Any) -> Any:
         """f as one number: its leaves times fixed random weights."""
         total: Any = 0.0
         for k, (_, y) in enumerate(trees.leaves(f(*xs))):
+            complex_y = np.iscomplexobj(y) if isinstance(y, (np.ndarray, complex)) else getattr(y, "dtype", np.dtype(float)).kind == "c"
             if k == len(weights):
-                weights.append(1.0 if np.shape(y) == () and k == 0 else rng.normal(size=np.shape(y)))
-            total = total + (y * weights[k] if np.shape(y) == () else np.sum(y * weights[k]))
+                weights.append(random(np.shape(y), complex_y) if np.shape(y) or k or complex_y else 1.0)
+            part = y * weights[k] if np.shape(y) == () else np.sum(y * weights[k])
+            total = total + (part.real if complex_y else part)
         return total
 
     expected = scalar(*[a[()] for a in arrays])
     for _ in range(directions):
-        moves = [rng.normal(size=a.shape)[()] for a in arrays]
+        moves = [random(a.shape, a.dtype.kind == "c")[()] if a.shape else random((), a.dtype.kind == "c") for a in arrays]
         for mode in modes:
             check_direction(scalar, arrays, moves, mode, expected, rtol, atol)
     if order == 1:
         return
     for mode in modes:
-        moves = [rng.normal(size=a.shape)[()] for a in arrays]
+        moves = [random(a.shape, a.dtype.kind == "c") for a in arrays]
 
         def along(*xs: Any, mode: str = mode, moves: list[Any] = moves) -> Any:
             if mode == "fwd":
                 return jvp(scalar, xs, moves)[1]
             gradients = grad(scalar, tuple(range(len(xs))))(*xs)
-            return sum(np.sum(g * t) for g, t in zip(gradients, moves, strict=True))
+            return sum(product(g, t) for g, t in zip(gradients, moves, strict=True))
 
         try:
             check_grads(along, args, order - 1, modes, rtol, atol, directions)
         except AssertionError as error:
             raise AssertionError(f"derivative of the {mode} derivative: {error}") from None
+
+
+def product(g: Any, t: Any) -> Any:
+    """The change that a gradient says a move makes."""
+    if not np.iscomplexobj(t):
+        return np.sum(g * t)
+    return np.sum((np.conj(conjugated(g)) * t).real)
 
 
 def check_direction(
@@ -103,7 +117,7 @@ def check_direction(
         ours, size = float(tangent), abs(float(tangent))
     else:
         value, gradients = value_and_grad(scalar, tuple(range(len(xs))))(*xs)
-        ours = sum(float(np.sum(g * t)) for g, t in zip(gradients, moves, strict=True))
+        ours = sum(float(product(g, t)) for g, t in zip(gradients, moves, strict=True))
         size = sum(float(np.sum(np.abs(g * t))) for g, t in zip(gradients, moves, strict=True))
     np.testing.assert_allclose(value, expected, rtol=1e-10, atol=1e-12, err_msg="value")
 
@@ -116,6 +130,8 @@ def check_direction(
     noise = 1e2 * np.finfo(float).eps ** (2 / 3) * max(1.0, abs(float(value)))
     if not abs(ours - difference) <= scale + noise:
         raise AssertionError(f"{mode} derivative {ours!r} differs from central differences {difference!r}")
+    if any(a.dtype.kind == "c" for a in arrays):
+        return
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)

@@ -39,7 +39,7 @@ def on_values(*names: str) -> None:
 @functools.cache
 def load() -> None:
     """Import the subject files, which fill the tables."""
-    from . import elementwise, linalg, products, reductions, shapes, special  # noqa: F401  (imported for their registrations)
+    from . import complex, elementwise, linalg, products, reductions, shapes, special  # noqa: F401  (imported for their registrations)
 
 
 def values(tree: Any) -> Any:
@@ -71,6 +71,10 @@ def refuse(name: str) -> errors.NotDifferentiable:
 def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``__array_function__`` does."""
     load()
+    if traced.holds_complex(args) or (kwargs and traced.holds_complex(kwargs)):
+        from . import complex
+
+        return complex.function(func, args, kwargs)
     ours = TABLE.get(func)
     if ours is not None:
         return ours(*args, **kwargs)
@@ -104,7 +108,7 @@ def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
     else:
         raise refuse(f"np.{uf.__name__}.{method}")
     if dtype is not None and traced.is_traced(result):
-        result = traced.cast_to(result, dtype)
+        result = result.astype(dtype)
     if out is None and where is not True:
         raise errors.ArgumentError(
             f"{traced.where_text()}np.{uf.__name__} with where= but without out= leaves elements undefined: give out="
@@ -132,6 +136,10 @@ def store(name: str, target: Any, result: Any, where: Any = True) -> Any:
 
 def call(uf: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     """A ufunc on operands, at least one of them traced."""
+    if traced.holds_complex(inputs):
+        from . import complex
+
+        return complex.ufunc_call(uf, inputs)
     name = uf.__name__
     ours = UFUNCS.get(name)
     if ours is not None:
@@ -181,6 +189,10 @@ def at_method(uf: np.ufunc, target: Any, index: Any, *operand: Any) -> None:
             "inside the differentiated function"
         )
     x = operand[0] if uf is np.add else -operand[0]
+    if isinstance(target, traced.TracedComplex):
+        for part, added in ((target.re, np.real(x)), (target.im, np.imag(x))):
+            at_method(np.add, part, index, added)
+        return
     positions = np.arange(target.size).reshape(target.shape)[index]
     one_hot = traced.scatter_add(target, positions, x)
     traced.write_into(target, one_hot)

@@ -25,10 +25,15 @@ from typing import Any, cast
 import numpy as np
 
 from ..tracer import array as traced
-from . import dispatch, modules
+from . import complex, dispatch, modules
 
 LIBRARIES = ("numpy", "scipy", "math", "adcore")
 STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
+
+
+def wants_complex(x: Any, dtype: Any) -> bool:
+    """Is it, or shall it become, an array of complex numbers?"""
+    return np.dtype(dtype).kind == "c" if dtype is not None else traced.holds_complex([x])
 
 
 class Numpy:
@@ -46,6 +51,8 @@ class Numpy:
 
     def _filled(self, shape: Any, dtype: Any, fill: Any) -> Any:
         dtype = np.dtype(float if dtype is None else dtype)
+        if dtype.kind == "c":
+            return complex.new_array(self._trace, shape, dtype, fill)
         if dtype not in (np.float64, np.float32, np.bool_):
             return np.full(shape, traced.value_of(fill), dtype)
         shape = shape if isinstance(shape, (int, np.integer)) else tuple(int(d) for d in shape)
@@ -63,6 +70,8 @@ class Numpy:
     def full(self, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **kw: Any) -> Any:
         if dtype is None and not traced.is_traced(fill_value):
             dtype = np.asarray(fill_value).dtype
+        elif dtype is None:
+            dtype = fill_value.dtype
         if np.ndim(fill_value):
             out = self._filled(shape, dtype, 0.0)
             out[...] = fill_value
@@ -71,6 +80,8 @@ class Numpy:
 
     def _made(self, plain: Any) -> Any:
         """An array that NumPy made, as a traced one that may be written into."""
+        if isinstance(plain, np.ndarray) and plain.ndim and plain.dtype in complex.PART_OF_DTYPE:
+            return complex.constant_array(self._trace, plain)
         if isinstance(plain, np.ndarray) and plain.ndim and plain.dtype in (np.float64, np.float32):
             return traced.constant_array(self._trace, plain)
         return plain
@@ -84,12 +95,18 @@ class Numpy:
     def array(self, object: Any, dtype: Any = None, **kw: Any) -> Any:
         if traced.find_trace(object) is None:
             return self._made(np.array(object, dtype=dtype, **kw))
+        if wants_complex(object, dtype):
+            return complex.array(object, dtype, self._trace)
         result = traced.elementwise("identity", traced.as_traced(self._trace, object))
         return result if dtype is None else result.astype(dtype)
 
     def asarray(self, a: Any, dtype: Any = None, *args: Any, **kw: Any) -> Any:
         if traced.find_trace(a) is None:
             return np.asarray(a, dtype, *args, **kw)
+        if isinstance(a, complex.Complex) and dtype in (None, a.dtype):
+            return a
+        if wants_complex(a, dtype):
+            return complex.array(a, dtype, self._trace)
         result = traced.as_traced(self._trace, a)
         return result if dtype is None or np.dtype(dtype) == result.dtype else result.astype(dtype)
 
@@ -243,7 +260,11 @@ def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
     class it would take another branch than NumPy's, and lose the derivative without a word.
     """
     if traced.is_traced(value):
-        return issubclass(np.float64 if isinstance(value, traced.TracedScalar) else np.ndarray, kinds) or isinstance(value, kinds)
+        if isinstance(value, traced.TracedComplex):
+            kind: type = np.ndarray if isinstance(value.re, traced.TracedArray) else np.complex128
+        else:
+            kind = np.float64 if isinstance(value, traced.TracedScalar) else np.ndarray
+        return issubclass(kind, kinds) or isinstance(value, kinds)
     return isinstance(value, kinds)
 
 

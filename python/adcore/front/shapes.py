@@ -589,6 +589,10 @@ def fill_method(a: Any, value: Any) -> None:
 
 def astype(a: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
     dtype = np.dtype(dtype)
+    if dtype.kind == "c":
+        from .complex import promoted
+
+        return promoted(a, dtype)
     if dtype.kind in "iu":
         return traced.value_of(a).astype(dtype)[()]
     if dtype not in (np.float64, np.float32, np.bool_):

@@ -16,6 +16,7 @@ from ..plan.lower import lower
 from ..sweep import engine
 from ..sweep.replay import Replay
 from ..tracer import array as traced
+from . import leaves as leaves_of
 
 REPLAYS_MAX = 16  # recordings kept for one structure of the arguments
 
@@ -23,9 +24,10 @@ REPLAYS_MAX = 16  # recordings kept for one structure of the arguments
 class Slot:
     """A leaf of the result that a replay computes."""
 
-    def __init__(self, position: int, scalar: bool) -> None:
+    def __init__(self, position: int, scalar: bool, pairs: bool = False) -> None:
         self.position = position
         self.scalar = scalar
+        self.pairs = pairs  # a complex value, whose parts stand in a last axis
 
 
 def is_bound(x: Any) -> bool:
@@ -119,6 +121,9 @@ class Compiled:
             def slot(x: Any, path: str) -> Any:
                 if isinstance(x, np.ndarray) and x.dtype == object and traced.find_trace(x) is not None:
                     x = traced.as_traced(trace, x)
+                if isinstance(x, traced.TracedComplex):
+                    numbers.append(traced.value_number(leaves_of.pairs(x)))
+                    return Slot(len(numbers) - 1, False, True)
                 if not traced.is_traced(x):
                     return x
                 numbers.append(traced.value_number(x))

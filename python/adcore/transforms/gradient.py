@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import errors, trees
 from ..tracer import array as traced
+from . import leaves
 from .recording import Recording, checked_argnums
 
 
@@ -21,6 +22,11 @@ def scalar_result(f: Any, result: Any, recording: Recording) -> Any:
     """The value number of a scalar result; None when it is a plain number that depends on nothing."""
     if isinstance(result, np.ndarray) and result.dtype == object and result.size == 1:
         result = result.reshape(-1)[0]
+    if leaves.is_complex(result):
+        raise errors.ArgumentError(
+            f"{name_of(f)} returned a complex value; gradient needs a real one: return its .real or abs(...)**2. The derivative "
+            "of a holomorphic function is adcore.grad(f, holomorphic=True)."
+        )
     if traced.is_traced(result):
         if result.shape != ():
             raise errors.ArgumentError(
@@ -51,9 +57,12 @@ def plain(recording: Recording, tree: Any) -> Any:
 
 
 def differentiate(
-    f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: int | Sequence[int], has_aux: bool
-) -> tuple[Any, Any, Any]:
+    f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: int | Sequence[int], has_aux: bool,
+    holomorphic: bool = False,
+) -> tuple[Any, Any, Any]:  # fmt: skip
     """Value, gradients (one for each of argnums, or one alone) and auxiliary result."""
+    if holomorphic:
+        return differentiate_holomorphic(f, args, kwargs, argnums, has_aux)
     numbers = checked_argnums(argnums, len(args))
     recording = Recording(f, args, kwargs, numbers)
     try:
@@ -84,6 +93,38 @@ def differentiate(
     return number, gradients, aux
 
 
+def differentiate_holomorphic(
+    f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: int | Sequence[int], has_aux: bool
+) -> tuple[Any, Any, Any]:
+    """As `differentiate`, for a complex value that is holomorphic in complex arguments: both parts seed one sweep."""
+    numbers = checked_argnums(argnums, len(args))
+    recording = Recording(f, args, kwargs, numbers)
+    try:
+        result, aux = recording.result if has_aux else (recording.result, None)
+        for x in (result, *(x for k in numbers for _, x in trees.leaves(args[k]))):
+            if not leaves.is_complex(x):
+                raise errors.ArgumentError(f"holomorphic=True is for complex arguments and results; {name_of(f)} has {type(x).__name__}")
+        if np.shape(result) != ():
+            raise errors.ArgumentError(f"{name_of(f)} returned an array of shape {np.shape(result)}; use adcore.jacobian(holomorphic=True)")
+        if traced.is_traced(result):
+            recording.trace.tape.set_results([recording.number(leaves.pairs(result))])
+            value, *adjoints = recording.run("pull back", [np.eye(2, dtype=result.re.dtype)], 2)
+        else:
+            raise errors.ArgumentError(f"{name_of(f)} returned a constant, which has no derivative to check for being holomorphic")
+    finally:
+        recording.trace.close()
+
+    found = iter(adjoints)
+
+    def leaf(x: Any, path: str) -> Any:
+        g = next(found)
+        return leaves.holomorphic(g[..., 0, 0], g[..., 1, 0], g[..., 0, 1], g[..., 1, 1], name_of(f))
+
+    gradients: Any = [trees.mapped(leaf, template) for template in recording.templates]
+    gradients = gradients[0] if isinstance(argnums, (int, np.integer)) else tuple(gradients)
+    return leaves.from_pairs(value), gradients, plain(recording, aux)
+
+
 def gradient(f: Callable[..., Any], x: Any, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
     """The gradient of ``f(x, *args)``.
 
@@ -91,8 +132,8 @@ def gradient(f: Callable[..., Any], x: Any, *args: Any, argnums: int | Sequence[
     ----------
     f : callable
         Returns a scalar; written in NumPy.
-    x : float array, float, or tree of them
-        Where to differentiate: float64 or float32, any shape and layout. Integers are refused.
+    x : float or complex array, number, or tree of them
+        Where to differentiate: float64, float32, complex128 or complex64, any shape and layout. Integers are refused.
     *args, **kwargs
         Further arguments of f, not differentiated unless named in ``argnums``.
     argnums : int or tuple of int
@@ -112,7 +153,9 @@ def gradient(f: Callable[..., Any], x: Any, *args: Any, argnums: int | Sequence[
 
     Notes
     -----
-    Reverse mode: one sweep whatever the size of x; at a kink the subgradient stated in the op table.
+    Reverse mode: one sweep whatever the size of x; at a kink the subgradient stated in the op table. By a complex
+    x = a + ib the gradient is df/da - i df/db (as in JAX: the change of f is the real part of gradient times change of x);
+    ``adcore.config(conjugate=True)`` gives df/da + i df/db, the direction of steepest ascent.
 
     References
     ----------
@@ -127,7 +170,7 @@ def gradient(f: Callable[..., Any], x: Any, *args: Any, argnums: int | Sequence[
     return differentiate(f, (x, *args), kwargs, argnums, False)[1]
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False) -> Callable[..., Any]:
     """The function that gives the gradient of f.
 
     Parameters
@@ -138,6 +181,9 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
         Which positional arguments to differentiate.
     has_aux : bool
         f returns ``(value, aux)``; the new function then returns ``(gradient, aux)``.
+    holomorphic : bool
+        f is a holomorphic function of complex arguments: the result is its complex derivative. What is not
+        holomorphic where it is evaluated is refused (the Cauchy-Riemann equations are checked).
 
     Returns
     -------
@@ -153,18 +199,20 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
-        _, g, aux = differentiate(f, args, kwargs, argnums, has_aux)
+        _, g, aux = differentiate(f, args, kwargs, argnums, has_aux, holomorphic)
         return (g, aux) if has_aux else g
 
     return gradient_of_f
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """The function that gives value and gradient of f, in one sweep forward and back.
 
     Parameters
     ----------
-    f, argnums, has_aux
+    f, argnums, has_aux, holomorphic
         As for `grad`.
 
     Returns
@@ -182,7 +230,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> Any:
-        value, g, aux = differentiate(f, args, kwargs, argnums, has_aux)
+        value, g, aux = differentiate(f, args, kwargs, argnums, has_aux, holomorphic)
         return ((value, aux), g) if has_aux else (value, g)
 
     return value_and_gradient_of_f

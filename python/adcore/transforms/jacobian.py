@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import errors, trees
+from . import leaves
 from .gradient import grad
-from .products import Outputs
+from .products import ComplexSlot, Outputs
 from .recording import Recording, checked_argnums
 
 MODES = ("auto", "forward", "reverse")
@@ -52,7 +53,26 @@ def joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
-def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto") -> Callable[..., Any]:
+def complexified(j: Any, rows: int, columns: int, outputs: Outputs, complex_x: bool, holomorphic: bool, what: str) -> Any:
+    """A Jacobian of pairs as the complex one; rows and columns count the dimensions of y and x."""
+    complex_y = bool(outputs.slots) and outputs.slots[0] is ComplexSlot
+    if holomorphic and not (complex_x and complex_y):
+        raise errors.ArgumentError(f"holomorphic=True is for complex arguments and results; {what} has a real one")
+    if complex_x and complex_y:
+        if not holomorphic:
+            raise errors.ArgumentError(
+                f"{what} takes complex values to complex values: say jacobian(f, holomorphic=True) if it is holomorphic; if not, it has "
+                "no complex Jacobian: give it real and imaginary parts as real arguments"
+            )
+        every = (slice(None),)
+        (ua, ub), (va, vb) = ([j[every * rows + (p,) + every * columns + (q,)] for q in (0, 1)] for p in (0, 1))
+        return leaves.holomorphic(ua, ub, va, vb, what)
+    if complex_x:
+        return leaves.adjoint(j)
+    return leaves.from_pairs(j, rows) if complex_y else j
+
+
+def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto", holomorphic: bool = False) -> Callable[..., Any]:
     """The function that gives the Jacobian of f, shape ``y.shape + x.shape``.
 
     Parameters
@@ -60,10 +80,13 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto") -> Cal
     f : callable
         Returns one array or number.
     argnums : int
-        Which positional argument to differentiate: one float array or float.
+        Which positional argument to differentiate: one float or complex array or number.
     mode : {"auto", "forward", "reverse"}
         Sweeps forward, one direction for each element of x, or back, one for each element of y; "auto" takes the
         fewer, forward where they are equal.
+    holomorphic : bool
+        f is a holomorphic function of a complex x with complex values, which is checked. A real f of a complex x
+        gives one gradient for each element of y, in the convention of `gradient`.
 
     Returns
     -------
@@ -100,15 +123,20 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto") -> Cal
             x = recording.trace.inputs[recording.wrt[0]]
             if outputs.template is not None and trees.is_branch(outputs.template):
                 raise errors.ArgumentError(f"jacobian needs one array or number, not {type(outputs.template).__name__}")
+            given = args[number]
+            complex_x = leaves.is_complex(given)
             if not outputs.shapes:
-                return np.zeros(np.shape(outputs.template) + x.shape)
+                return np.zeros(np.shape(outputs.template) + np.shape(given), given.dtype if complex_x else float)
             (shape,) = outputs.shapes
             columns, rows = (int(np.prod(s, dtype=np.int64)) for s in (x.shape, shape))
             if mode == "forward" or (mode == "auto" and columns <= rows):
                 parts = joined(swept(recording, "push forward", x.shape, x.dtype, 1), shape)
-                return parts.reshape(shape + x.shape)
-            parts = joined(swept(recording, "pull back", shape, outputs.dtypes[0], 1), x.shape)
-            return np.moveaxis(parts, -1, 0).reshape(shape + x.shape)
+                j = parts.reshape(shape + x.shape)
+            else:
+                parts = joined(swept(recording, "pull back", shape, outputs.dtypes[0], 1), x.shape)
+                j = np.moveaxis(parts, -1, 0).reshape(shape + x.shape)
+            rows_of = len(shape) - (outputs.slots[0] is ComplexSlot)
+            return complexified(j, rows_of, np.ndim(given), outputs, complex_x, holomorphic, getattr(f, "__name__", "f"))
         finally:
             recording.trace.close()
 
@@ -145,6 +173,11 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def hessian_of_f(*args: Any, **kwargs: Any) -> Any:
+        if leaves.is_complex(args[argnums]):
+            raise errors.ArgumentError(
+                "hessian by a complex argument: the second derivatives of a real function of it are no complex matrix. Give it real and "
+                "imaginary parts as real arguments, or use adcore.hvp"
+            )
         h = columns(*args, **kwargs)
         n = len(h.shape) // 2
         return 0.5 * (h + np.transpose(h, (*range(n, 2 * n), *range(n))))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import errors, trees
+from ..front import complex
 from ..tracer import array as traced
+from . import leaves
 from .gradient import grad, name_of
 from .recording import Recording, normalised
 
@@ -32,8 +34,15 @@ class Outputs:
         def leaf(x: Any, path: str) -> Any:
             if isinstance(x, np.ndarray) and x.dtype == object and traced.find_trace(x) is not None:
                 x = traced.as_traced(recording.trace, x)
+            if isinstance(x, traced.TracedComplex):
+                pairs = leaves.pairs(x)
+                numbers.append(recording.number(pairs))
+                self.shapes.append(pairs.shape)
+                self.dtypes.append(pairs.dtype)
+                self.scalar.append(False)
+                return ComplexSlot
             if not traced.is_traced(x):
-                if not isinstance(x, (bool, int, float, np.ndarray, np.generic)):
+                if not isinstance(x, (bool, int, float, *leaves.COMPLEX, np.ndarray, np.generic)):
                     raise errors.ArgumentError(f"{name_of(f)} returned {type(x).__name__}{path and ' in ' + path}; give arrays or numbers")
                 return x
             if x.dtype.kind != "f":
@@ -49,41 +58,51 @@ class Outputs:
 
     def tree(self, values: Sequence[Any]) -> Any:
         """The result with these arrays for its traced leaves."""
-        found = iter(values)
+        filled = self.filled(values)
 
         def leaf(x: Any, path: str) -> Any:
-            if x is not Slot:
-                return x
-            value = next(found)
-            return value if traced.is_traced(value) or value.shape != () else value[()]
+            return next(filled) if x is Slot or x is ComplexSlot else x
 
         return trees.mapped(leaf, self.template)
 
     def zeros(self, values: Sequence[Any]) -> Any:
         """As ``tree``, where what does not depend on the arguments has a derivative of zero."""
-        found = iter(values)
+        filled = self.filled(values)
 
         def leaf(x: Any, path: str) -> Any:
-            if x is Slot:
-                value = next(found)
-                return value if traced.is_traced(value) or value.shape != () else value[()]
+            if x is Slot or x is ComplexSlot:
+                return next(filled)
             return np.zeros(np.shape(x))[()]
 
         return trees.mapped(leaf, self.template)
+
+    def filled(self, values: Sequence[Any]) -> Iterator[Any]:
+        """What the outputs' arrays stand for: complex values from pairs, numbers from arrays without dimensions."""
+        for value, shape, slot in zip(values, self.shapes, self.slots, strict=True):
+            if slot is ComplexSlot:
+                value = leaves.from_pairs(value, len(shape) - 1)
+            yield value if traced.is_traced(value) or value.shape != () else value[()]
+
+    @property
+    def slots(self) -> list[Any]:
+        return [x for _, x in trees.leaves(self.template) if x is Slot or x is ComplexSlot]
 
     def seeds(self, g: Any) -> tuple[list[Any], int]:
         """The leaves of an adjoint of the result, and how many seeds each one holds (0: one, without an axis for it)."""
         given: list[Any] = []
 
         def leaf(x: Any, y: Any, path: str) -> None:
-            if y is Slot:
+            if y is Slot or y is ComplexSlot:
                 given.append(x)
 
         match(leaf, g, self.template, "the adjoint")
         width = None
         out = []
-        for x, shape, dtype in zip(given, self.shapes, self.dtypes, strict=True):
-            x = seed_array(x, dtype, "the adjoint")
+        for x, shape, dtype, slot in zip(given, self.shapes, self.dtypes, self.slots, strict=True):
+            if slot is ComplexSlot:
+                x = leaves.seed(x, dtype, len(shape) - 1, "the adjoint", of_adjoint=True)
+            else:
+                x = seed_array(x, dtype, "the adjoint")
             own = x.shape[len(shape) :]
             if x.shape[: len(shape)] != shape or len(own) > 1:
                 raise errors.ArgumentError(f"the adjoint has shape {x.shape}, the value {shape} (several seeds stand along one last axis)")
@@ -99,9 +118,13 @@ class Slot:
     """Stands for a traced leaf of a result."""
 
 
+class ComplexSlot:
+    """Stands for a traced complex leaf, which leaves the recording as pairs of floats."""
+
+
 def match(f: Callable[[Any, Any, str], None], tree: Any, like: Any, path: str) -> None:
     """Call ``f(leaf, leaf of like, path)`` for two trees of one structure."""
-    if like is Slot or not trees.is_branch(like):
+    if like is Slot or like is ComplexSlot or not trees.is_branch(like):
         if trees.is_branch(tree) and tree is not None and not traced.is_traced(tree):
             tree = np.asarray(tree) if isinstance(tree, (list, tuple)) and not traced.find_trace(tree) else tree
             if trees.is_branch(tree):
@@ -233,10 +256,15 @@ def pushed_forward(f: Callable[..., Any], args: Sequence[Any], argnums: Sequence
 
     def leaf(t: Any, x: Any, path: str) -> None:
         x = normalised(x, path.replace("tangent", "argument"))
-        t = seed_array(t, x.dtype, path)
-        own = t.shape[len(x.shape) :]
-        if t.shape[: len(x.shape)] != x.shape or len(own) > 1:
-            raise errors.ArgumentError(f"{path} has shape {t.shape}, the argument {x.shape} (several directions stand along one last axis)")
+        shape = x.shape
+        if leaves.is_complex(x):
+            t = leaves.seed(t, complex.PART_OF_DTYPE[x.dtype], len(shape), path, of_adjoint=False)
+            shape = (*shape, 2)
+        else:
+            t = seed_array(t, x.dtype, path)
+        own = t.shape[len(shape) :]
+        if t.shape[: len(shape)] != shape or len(own) > 1:
+            raise errors.ArgumentError(f"{path} has shape {t.shape}, the argument {shape} (several directions stand along one last axis)")
         widths.add(own[0] if own else 0)
         given.append(t)
 

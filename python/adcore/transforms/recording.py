@@ -8,21 +8,24 @@ from typing import Any
 import numpy as np
 
 from .. import errors, trees
-from ..front import rebind
+from ..front import complex, rebind
 from ..sweep import engine
 from ..tracer import array as traced
+from . import leaves
 
 
 def normalised(x: Any, name: str) -> Any:
-    """An argument to differentiate as a C-contiguous native float64 or float32 array.
+    """An argument to differentiate as a C-contiguous native float or complex array.
 
     A value that an outer differentiation traces stays as it is.
 
     Raises
     ------
     ArgumentError
-        For anything that is not made of real floats: the derivative would have no meaning.
+        For anything that is not made of floats: the derivative would have no meaning.
     """
+    if isinstance(x, traced.TracedComplex):
+        return x
     if isinstance(x, traced.Traced):
         if x.dtype.kind != "f":
             raise errors.ArgumentError(
@@ -37,9 +40,9 @@ def normalised(x: Any, name: str) -> Any:
         )
     array = np.asarray(x)
     if array.dtype.kind == "c":
-        raise errors.ArgumentError(
-            f"{name} is complex ({array.dtype}); complex arguments are not supported yet: pass real and imaginary part as two float arrays"
-        )
+        if array.dtype.itemsize not in (8, 16):
+            raise errors.ArgumentError(f"{name} has dtype {array.dtype}; adcore computes with complex128 and complex64")
+        return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=None)
     if array.dtype.kind != "f":
         raise errors.ArgumentError(
             f"{name} has dtype {array.dtype}; adcore differentiates with respect to float arrays: pass {name}.astype(float)"
@@ -52,7 +55,7 @@ def normalised(x: Any, name: str) -> Any:
 
 def is_scalar(x: Any) -> bool:
     """A Python or NumPy float, as opposed to an array of no dimensions."""
-    return isinstance(x, (float, np.floating, traced.TracedScalar))
+    return isinstance(x, (float, np.floating, traced.TracedScalar)) or leaves.is_complex_scalar(x)
 
 
 class Recording:
@@ -93,11 +96,15 @@ class Recording:
     def active_leaf(self, x: Any, path: str) -> Any:
         array = normalised(x, path)
         self.active[-1].append(len(self.trace.inputs))
+        if leaves.is_complex(array):
+            return complex.entered(self.trace.input_array(leaves.pairs(array), True, False))
         return self.trace.input_array(array, True, is_scalar(x))
 
     def constant_leaf(self, x: Any, path: str) -> Any:
         if not is_float_array(x):
             return x
+        if leaves.is_complex(x):
+            return complex.entered(self.trace.input_array(leaves.pairs(x), False, False))
         if isinstance(x, traced.Traced):
             return self.trace.input_array(x, False, False)
         array = np.asarray(x)
@@ -149,13 +156,18 @@ class Recording:
 
         def leaf(x: Any, path: str) -> Any:
             g = next(found)
+            if leaves.is_complex(x):
+                return leaves.adjoint(g, np.ndim(x) if len(g.shape) > np.ndim(x) + 1 else None)
             return g if traced.is_traced(g) or not is_scalar(x) else g[()]
 
         return [trees.mapped(leaf, template) for template in self.templates]
 
 
 def is_float_array(x: Any) -> bool:
-    return isinstance(x, (np.ndarray, traced.TracedArray)) and x.dtype.kind == "f" and x.dtype.itemsize in (4, 8) and x.ndim > 0
+    """A float or complex array that a recording can bind."""
+    if not isinstance(x, (np.ndarray, traced.TracedArray, complex.Complex)) or x.ndim == 0:
+        return False
+    return x.dtype.itemsize in ((4, 8) if x.dtype.kind == "f" else (8, 16) if x.dtype.kind == "c" else ())
 
 
 def holds_float_array(tree: Any) -> bool:

@@ -59,6 +59,8 @@ cdef class Widen:
         cdef int32_t target = self.wide_shape(shape)
         if self.wide[value] and own == n:
             return self.number[value]
+        if self.old.code[value].op == AD_OP_EMPTY:      # nothing to read: each seed has an empty array of its own
+            return self.new.append(AD_OP_EMPTY, self.old.code[value].dtype, 0, -1, -1, -1, target, -1)
         if own == 0 and not self.wide[value]:
             return self.new.full(self.old.code[value].dtype, self.number[value], target)
         if self.wide[value]:            # a scalar for each seed

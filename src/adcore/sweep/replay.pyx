@@ -164,6 +164,8 @@ cdef class Replay:
         cdef object kind = type(template)
         if kind is self.slot:
             array = results[<Py_ssize_t>template.position]
+            if template.pairs:
+                return array.view(np.complex64 if array.dtype == np.float32 else np.complex128)[..., 0]
             return cnp.PyArray_ToScalar(cnp.PyArray_DATA(array), array) if template.scalar else array
         if template is None or template is False:
             return template

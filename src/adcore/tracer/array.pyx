@@ -110,6 +110,7 @@ cdef class Trace:
     cdef uint8_t *active
     cdef Py_ssize_t active_capacity
     cdef dict literals, const_of
+    cdef readonly dict halves           # id of a complex constant -> (it, a copy, its real part, its imaginary part)
     cdef readonly dict kept             # value -> ndarray it was found to be
     cdef Link ring                      # live buffers, so that forcing keeps their values
     cdef object __weakref__
@@ -122,6 +123,7 @@ cdef class Trace:
         self.literals = {}
         self.const_of = {}
         self.kept = {}
+        self.halves = {}
         self.lifted = {}
         self.ring.before = &self.ring
         self.ring.after = &self.ring
@@ -718,6 +720,46 @@ cdef class Traced:
 
     def __deepcopy__(self, memo):
         return unary(AD_OP_IDENTITY, self)
+
+
+cdef class TracedComplex:
+    """A complex number or array: its real and imaginary parts, two traced values of one recording.
+
+    The front builds everything else on it, in ``adcore.front.complex``.
+    """
+
+    cdef public Traced re, im
+
+    def __init__(self, Traced re not None, Traced im not None):
+        self.re = re
+        self.im = im
+
+
+cdef object complex_front():
+    """The front's functions of complex values: the primitives of this module under the same names."""
+    from adcore.front import complex as front
+    return front
+
+
+cdef bint is_complex(object x) except -1:
+    """Has the operand an imaginary part?"""
+    if isinstance(x, (Traced, float, int)):
+        return False
+    if isinstance(x, (NDARRAY, GENERIC)):
+        return x.dtype.kind == "c" or x.dtype.kind == "O" and isinstance(x, NDARRAY) and holds_complex(x.reshape(-1))
+    if isinstance(x, (list, tuple)):
+        return holds_complex(x)
+    return isinstance(x, (TracedComplex, complex))
+
+
+def holds_complex(items):
+    """Has any item, or an item of a nested list, tuple or dict, an imaginary part?"""
+    if isinstance(items, dict):
+        items = items.values()
+    for x in items:
+        if is_complex(x) or isinstance(x, dict) and holds_complex(x):
+            return True
+    return False
 
 
 @cython.no_gc
@@ -1406,7 +1448,15 @@ cdef int32_t operand_of(Trace trace, object x) except -1:
         return trace.number(<double>float(x))
     if isinstance(x, (list, tuple)):
         return (<TracedArray>as_array_of(trace, x)).read()
+    if is_complex(x):
+        raise complex_in_real()
     raise errors.ArgumentError(f"{where_text()}unsupported operand of type {type(x).__name__} with a traced value")
+
+
+cdef object complex_in_real():
+    return errors.ArgumentError(
+        f"{where_text()}a complex value where a real one is wanted: take its .real, its .imag or abs() of it, or make the array "
+        "that it is written into a complex one (dtype=complex)")
 
 
 cdef int weak_code(Trace trace, object x, int32_t value):
@@ -1532,6 +1582,8 @@ cdef object binary(int op, object a, object b):
         trace = (<TracedScalar>b).trace
         return scalar_result(trace, op, trace.number(a), (<TracedScalar>b).read(), (<TracedScalar>b).known, a,
                              (<TracedScalar>b).number)
+    if is_complex(a) or is_complex(b):
+        return complex_front().elementwise(optable.ROWS[op].name, a, b)
     if not isinstance(a, Traced) and not isinstance(a, (float, int, NDARRAY, GENERIC, list, tuple)):
         return NotImplemented
     if not isinstance(b, Traced) and not isinstance(b, (float, int, NDARRAY, GENERIC, list, tuple)):
@@ -1642,8 +1694,10 @@ def elementwise(str name, *args):
     cdef list values = [], shapes = [], codes = []
     cdef tuple shape
     cdef int32_t value
+    if holds_complex(args):
+        return complex_front().elementwise(name, *args)
     if len(args) == 1:
-        return unary(op, args[0])
+        return unary(op, <Traced?>args[0])
     for a in args:
         if isinstance(a, Traced) and (trace is None or (<Traced>a).trace.depth > trace.depth):
             trace = (<Traced>a).trace
@@ -1696,7 +1750,7 @@ def broadcast_to(x, tuple shape):
 def reduce(str name, x, axes, bint keepdims=False):
     """``sum``, ``max`` or ``min`` over a tuple of non-negative axes."""
     cdef TracedArray array
-    cdef Trace trace = (<Traced>x).trace
+    cdef Trace trace = (<Traced?>x).trace
     cdef int op = {"sum": AD_OP_SUM, "max": AD_OP_REDUCE_MAX, "min": AD_OP_REDUCE_MIN}[name]
     cdef int32_t value
     cdef int code
@@ -1731,12 +1785,19 @@ def reduce(str name, x, axes, bint keepdims=False):
 
 def matmul(a, b):
     """``a @ b`` with NumPy's rules for vectors and batches."""
-    cdef Trace trace = trace_of(a, b)
-    cdef TracedArray x1 = as_array_of(trace, a), x2 = as_array_of(trace, b)
-    cdef bint left = len(x1.shape) == 1, right = len(x2.shape) == 1
+    cdef Trace trace
+    cdef TracedArray x1, x2
+    cdef bint left, right
     cdef int code
     cdef int32_t v1, v2, value
     cdef tuple batch, shape, rows
+    if is_complex(a) or is_complex(b):
+        return complex_front().matmul(a, b)
+    trace = trace_of(a, b)
+    x1 = as_array_of(trace, a)
+    x2 = as_array_of(trace, b)
+    left = len(x1.shape) == 1
+    right = len(x2.shape) == 1
     if not x1.shape or not x2.shape:
         raise ValueError(f"{where_text()}matmul: an operand does not have enough dimensions")
     if x1.shape[-1] != x2.shape[-2 if not right else -1]:
@@ -1851,6 +1912,8 @@ cdef object as_array_of(Trace trace, object x):
             plain = np.asarray(x)
             return as_array_of(trace, plain)
         return stack_items(trace, list(x))
+    if is_complex(x):
+        raise complex_in_real()
     raise errors.ArgumentError(f"{where_text()}cannot make an array of {type(x).__name__}")
 
 
@@ -1920,6 +1983,8 @@ def find_trace(x):
     cdef Trace deepest = None, found
     if isinstance(x, Traced):
         return (<Traced>x).trace
+    if isinstance(x, TracedComplex):
+        return (<TracedComplex>x).re.trace
     if isinstance(x, NDARRAY) and x.dtype == object:
         x = x.reshape(-1)
     elif isinstance(x, dict):
@@ -1937,43 +2002,73 @@ def find_trace(x):
 
 def scalar_of(x):
     """A one-element traced array as a traced scalar."""
-    return as_scalar((<Traced>x).trace, x)
+    return as_scalar((<Traced?>x).trace, x)
 
 
 def value_of(x):
     """The plain array that a traced value is; anything else as it is."""
-    return (<Traced>x).concrete() if isinstance(x, Traced) else x
+    return x.concrete() if isinstance(x, (Traced, TracedComplex)) else x
 
 
 def is_traced(x):
-    """Is x a traced array or scalar?"""
-    return isinstance(x, Traced)
+    """Is x a traced array or scalar, real or complex?"""
+    return isinstance(x, (Traced, TracedComplex))
 
 
 def is_active(x):
     """Is x being differentiated?"""
+    if isinstance(x, TracedComplex):
+        return (<TracedComplex>x).re.is_active() or (<TracedComplex>x).im.is_active()
     return isinstance(x, Traced) and (<Traced>x).is_active()
 
 
 def value_number(x):
     """The number of the tape's value that x is now."""
-    return (<Traced>x).read()
+    return (<Traced?>x).read()
 
 
 def trace_of_value(x):
     """The trace a traced value belongs to."""
-    return (<Traced>x).trace
+    return (<TracedComplex>x).re.trace if isinstance(x, TracedComplex) else (<Traced?>x).trace
+
+
+def fresh(x):
+    """x as it is now, in memory of its own; records nothing."""
+    return frozen(<Traced?>x)
+
+
+def scalar(Trace trace, double number, dtype=np.float64):
+    """A number as a traced scalar."""
+    cdef int code = DTYPE_CODE[np.dtype(dtype)]
+    cdef int32_t value = trace.number(number)
+    if code != F64:
+        value = trace.append(AD_OP_IDENTITY, code, 1, value, -1, -1, SCALAR_SHAPE, -1)
+    return make_scalar(trace, value, code, True, rounded(number, code))
+
+
+def is_zero(x):
+    """Is x known to be 0 as it is recorded: a literal, or an array filled with one?"""
+    cdef Program tape = (<Traced?>x).trace.tape
+    cdef int32_t value = (<Traced>x).read()
+    if tape.code[value].op == AD_OP_VIEW:
+        value = tape.code[value].x1
+    if tape.code[value].op == AD_OP_FULL:
+        value = tape.code[value].x1
+    return tape.code[value].op == AD_OP_LITERAL and tape.reals[tape.code[value].param] == 0.0
 
 
 def write_into(x, value):
     """``x[...] = value`` for a traced array."""
-    write(<TracedArray?>x, value)
+    if isinstance(x, TracedComplex):
+        x[...] = value
+    else:
+        write(<TracedArray?>x, value)
     return x
 
 
 def cast_to(x, dtype):
     """``x.astype(dtype)`` for float32, float64 and bool."""
-    cdef Trace trace = (<Traced>x).trace
+    cdef Trace trace = (<Traced?>x).trace
     cdef int32_t value = (<Traced>x).read()
     cdef int code = DTYPE_CODE[np.dtype(dtype)]
     if code == BOOL and trace.tape.code[value].dtype != BOOL:
@@ -2024,8 +2119,12 @@ def scatter_add(x, positions, values):
 
 def constant_part(x):
     """x for values, a constant for derivatives; nothing runs."""
-    cdef Trace trace = (<Traced>x).trace
-    cdef int32_t value = (<Traced>x).read()
+    cdef Trace trace
+    cdef int32_t value
+    if isinstance(x, TracedComplex):
+        return type(x)(constant_part((<TracedComplex>x).re), constant_part((<TracedComplex>x).im))
+    trace = (<Traced?>x).trace
+    value = (<Traced>x).read()
     if not trace.active[value]:
         return x
     value = trace.append(AD_OP_DETACH, trace.tape.code[value].dtype, 1, value, -1, -1, trace.tape.code[value].shape, -1)

@@ -76,9 +76,10 @@ def vanishes(row):
     return all(p == 0.0 for p in row.partials) and not row.missing
 
 
-SMOOTH = [row for row in ROWS if not vanishes(row)]
-# detach has a derivative and hides it; spacing and nextafter follow the floating-point grid
-FLAT = [row for row in ROWS if vanishes(row) and row.name not in ("detach", "spacing", "nextafter")]
+ON_THE_GRID = ("spacing", "nextafter")  # they follow the floating-point grid
+SMOOTH = [row for row in ROWS if not vanishes(row) and row.name not in ON_THE_GRID]
+# detach has a derivative and hides it
+FLAT = [row for row in ROWS if vanishes(row) and row.name not in ("detach", *ON_THE_GRID)]
 
 
 def bounds(row, k):

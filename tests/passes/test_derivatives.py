@@ -71,7 +71,7 @@ def test_partials_of_every_op_agree_with_differences(name, scalar_argument):
             direction[element] = 1.0
             tangent = run(optimise(forward(p, [k])), [*inputs, direction])[n]
             assert_allclose(gradient[position][element], tangent, rtol=1e-12, atol=1e-14)
-            if row.boolean or name in ("SPACING", "NEXTAFTER") or optable.ROW[name].partials[k] == 0.0:
+            if row.boolean or (name == "NEXTAFTER" and k == 1) or optable.ROW[name].partials[k] == 0.0:
                 assert gradient[position][element] == 0.0
             elif name in ANALYTIC:
                 expected = complex_step(p, inputs, [k], [direction])[0]

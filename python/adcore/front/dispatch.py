@@ -14,8 +14,13 @@ from ..tracer import array as traced
 TABLE: dict[Any, Callable[..., Any]] = {}
 UFUNCS: dict[str, Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
+ATTRIBUTES: dict[str, Callable[..., Any]] = {}
 # functions whose results have no derivative: they are computed on values
 ON_VALUES: set[Any] = set()
+UFUNCS_ON_VALUES: set[str] = set()
+# why functions, ufuncs (by name) and methods ("ndarray.name") are refused on what is being differentiated
+REFUSED: dict[Any, str] = {}
+REFUSED_MODULES: dict[str, str] = {}
 
 
 def implements(*functions: Any) -> Callable[[Any], Any]:
@@ -29,17 +34,40 @@ def implements(*functions: Any) -> Callable[[Any], Any]:
     return register
 
 
+def named(name: str) -> Any:
+    """A function of NumPy by its dotted name; None where this NumPy has none."""
+    found: Any = np
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
 def on_values(*names: str) -> None:
     """Functions of NumPy that only look at values: their results are constants to derivatives."""
-    for name in names:
-        f = functools.reduce(getattr, name.split("."), np)
-        ON_VALUES.add(f)
+    ON_VALUES.update(f for f in map(named, names) if f is not None)
+
+
+def refused(why: str, *names: str) -> None:
+    """Functions of NumPy that are refused on what is being differentiated."""
+    REFUSED.update((f, why) for f in map(named, names) if f is not None)
 
 
 @functools.cache
 def load() -> None:
     """Import the subject files, which fill the tables."""
-    from . import complex, elementwise, linalg, products, reductions, shapes, special  # noqa: F401  (imported for their registrations)
+    from . import (  # noqa: F401  (imported for their registrations)
+        complex,
+        creation,
+        elementwise,
+        linalg,
+        polynomials,
+        products,
+        reductions,
+        refusals,
+        shapes,
+        sorting,
+        special,
+    )
 
 
 def values(tree: Any) -> Any:
@@ -59,13 +87,29 @@ def any_active(tree: Any) -> bool:
     return any(traced.is_active(x) for _, x in trees.leaves(tree))
 
 
-def refuse(name: str) -> errors.NotDifferentiable:
+def reason(func: Any) -> str:
+    """Why a function of NumPy is refused."""
+    return REFUSED.get(func) or REFUSED_MODULES.get(func.__module__ or "", "")
+
+
+def refuse(name: str, why: str = "") -> errors.NotDifferentiable:
     """The error for an operation that adcore does not know."""
+    reason = f" ({why})" if why else ""
     return errors.NotDifferentiable(
-        f"{traced.where_text()}{name} has no derivative in adcore, and an argument of it is being differentiated. "
+        f"{traced.where_text()}{name} has no derivative in adcore{reason}, and an argument of it is being differentiated. "
         "Wrap that argument in adcore.stop_gradient if it should count as a constant, or write the step with "
         "operations that are listed in docs/coverage.md."
     )
+
+
+def unsupported(name: str, what: str, remedy: str) -> errors.NotDifferentiable:
+    """The error for an argument of a known function that adcore cannot follow."""
+    return errors.NotDifferentiable(f"{traced.where_text()}{name} with {what} has no derivative in adcore: {remedy}")
+
+
+def name_of(func: Any) -> str:
+    """A function of NumPy as users write it."""
+    return f"{(func.__module__ or 'numpy').replace('numpy', 'np', 1)}.{func.__name__}"
 
 
 def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -77,34 +121,31 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return complex.function(func, args, kwargs)
     ours = TABLE.get(func)
     if ours is not None:
-        return ours(*args, **kwargs)
-    name = f"{(func.__module__ or 'numpy').replace('numpy', 'np', 1)}.{func.__name__}"
+        if kwargs.get("out") is None:
+            return ours(*args, **kwargs)
+        kwargs = dict(kwargs)
+        return store(name_of(func), kwargs.pop("out"), ours(*args, **kwargs))
     if func not in ON_VALUES and (any_active(args) or any_active(kwargs)):
-        raise refuse(name)
+        raise refuse(name_of(func), reason(func))
     return func(*values(args), **values(kwargs))
 
 
 def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``__array_ufunc__`` does beyond the plain call of a row of the op table."""
     load()
+    from . import methods
+
     out = kwargs.pop("out", None)
-    where = kwargs.pop("where", True)
+    where = kwargs.pop("where", True) if method != "reduce" else True
     for name in ("casting", "order", "subok"):
         kwargs.pop(name, None)
     dtype = kwargs.pop("dtype", None)
-    if kwargs and method == "__call__":
-        raise refuse(f"{uf.__name__} with {', '.join(kwargs)}")
+    if method == "at":
+        return methods.at(uf, *inputs)
     if method == "__call__":
-        result = call(uf, inputs)
-    elif method == "reduce":
-        result = reduce_method(uf, inputs[0], **kwargs)
-    elif method == "accumulate":
-        result = accumulate_method(uf, *inputs, **kwargs)
-    elif method == "outer":
-        a, b = inputs
-        result = call(uf, (np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b))
-    elif method == "at":
-        return at_method(uf, *inputs)
+        result = call(uf, inputs, kwargs)
+    elif method in methods.BY_NAME:
+        result = methods.BY_NAME[method](uf, *inputs, **kwargs)
     else:
         raise refuse(f"np.{uf.__name__}.{method}")
     if dtype is not None and traced.is_traced(result):
@@ -115,8 +156,17 @@ def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
         )
     if out is None:
         return result
-    target = out[0] if isinstance(out, tuple) else out
-    return store(uf.__name__, target, result, where)
+    if isinstance(result, tuple):
+        return tuple(r if t is None else store(uf.__name__, t, r, where) for t, r in zip(targets, result, strict=True))
+    return store(uf.__name__, targets[0], result, where)
+
+
+def cast(result: Any, dtype: Any) -> Any:
+    if not traced.is_traced(result):
+        return result
+    if np.dtype(dtype).kind not in "fb":
+        raise unsupported("a ufunc", f"dtype={np.dtype(dtype)}", "use a floating dtype")
+    return traced.cast_to(result, dtype)
 
 
 def store(name: str, target: Any, result: Any, where: Any = True) -> Any:
@@ -134,7 +184,7 @@ def store(name: str, target: Any, result: Any, where: Any = True) -> Any:
     return traced.write_into(target, result)
 
 
-def call(uf: np.ufunc, inputs: tuple[Any, ...]) -> Any:
+def call(uf: np.ufunc, inputs: tuple[Any, ...], kwargs: Any = None) -> Any:
     """A ufunc on operands, at least one of them traced."""
     if traced.holds_complex(inputs):
         from . import complex
@@ -143,7 +193,9 @@ def call(uf: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     name = uf.__name__
     ours = UFUNCS.get(name)
     if ours is not None:
-        return ours(*inputs)
+        return ours(*inputs, **(kwargs or {}))
+    if kwargs:
+        raise refuse(f"np.{name} with {', '.join(kwargs)}")
     row = traced.optable.UFUNC_OP.get(name)
     if row is None and name.upper() in traced.optable.OPCODE:
         row = name.upper()
@@ -151,8 +203,8 @@ def call(uf: np.ufunc, inputs: tuple[Any, ...]) -> Any:
         if not any(traced.is_traced(x) for x in inputs):
             inputs = tuple(traced.asarray(x) if traced.find_trace(x) is not None else x for x in inputs)
         return traced.elementwise(row, *inputs)
-    if any_active(inputs):
-        raise refuse(f"np.{name}" if hasattr(np, name) else name)
+    if name not in UFUNCS_ON_VALUES and any_active(inputs):
+        raise refuse(f"np.{name}" if hasattr(np, name) else name, REFUSED.get(name, ""))
     return uf(*values(inputs))
 
 
@@ -199,16 +251,14 @@ def at_method(uf: np.ufunc, target: Any, index: Any, *operand: Any) -> None:
 
 
 def method(self: Any, name: str) -> Any:
-    """A method of ndarray that is not hot."""
+    """An attribute or a method of ndarray that is not hot."""
     load()
+    attribute = ATTRIBUTES.get(name)
+    if attribute is not None:
+        return attribute(self)
     ours = METHODS.get(name)
     if ours is not None:
         return functools.partial(ours, self)
-    if name == "flat":
-        flat = self.reshape(-1)
-        if not traced.shares_buffer(self, flat):
-            raise refuse("ndarray.flat of an array that is not contiguous")
-        return flat
     if hasattr(np.ndarray, name):
-        raise refuse(f"ndarray.{name}")
+        raise refuse(f"ndarray.{name}", REFUSED.get(f"ndarray.{name}", ""))
     raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")

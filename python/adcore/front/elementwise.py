@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..tracer import array as traced
-from .dispatch import METHODS, UFUNCS, implements, values
+from .dispatch import METHODS, TABLE, UFUNCS, implements, refuse, values
+from .shapes import finished
 
 ew = traced.elementwise
 
@@ -21,14 +22,16 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
 
 @implements(np.clip)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None, **kw: Any) -> Any:
+    a_min, a_max = (None if b is np._NoValue else b for b in (a_min, a_max))
     low, high = (a_min if a_min is not None else min), (a_max if a_max is not None else max)
+    low, high = (None if b is np._NoValue else b for b in (low, high))
     if low is not None and high is not None:
         result = ew("clip", a, low, high)
     elif low is not None:
         result = ew("maximum", a, low)
     else:
         result = a if high is None else ew("minimum", a, high)
-    return result if out is None else traced.write_into(out, result)
+    return finished(result, out, "clip")
 
 
 UFUNCS["clip"] = lambda a, low, high: ew("clip", a, low, high)
@@ -55,12 +58,58 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     return result
 
 
+@implements(np.choose)
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    index = np.asarray(values(a))
+    n = len(choices)
+    if mode == "raise" and np.any((index < 0) | (index >= n)):
+        raise ValueError("invalid entry in choice array")
+    index = index % n if mode == "wrap" else np.clip(index, 0, n - 1)
+    result: Any = ew("where", index == 0, choices[0], 0.0) if traced.is_traced(choices[0]) else np.where(index == 0, choices[0], 0.0)
+    for k in range(1, n):
+        result = select([index == k], [choices[k]], result)
+    return result
+
+
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    top = np.finfo(np.float64).max
-    x = ew("where", ew("isnan", x), nan, x)
-    x = ew("where", x == np.inf, top if posinf is None else posinf, x)
-    return ew("where", x == -np.inf, -top if neginf is None else neginf, x)
+    top = float(np.finfo(x.dtype).max)
+    y = ew("where", ew("isnan", x), nan, x)
+    y = ew("where", y == np.inf, top if posinf is None else posinf, y)
+    y = ew("where", y == -np.inf, -top if neginf is None else neginf, y)
+    return y if copy else traced.write_into(x, y)
+
+
+@implements(np.i0)
+def i0(x: Any) -> Any:
+    from .special import TABLE as SPECIAL
+
+    return SPECIAL["i0"](x)
+
+
+@implements(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    return a
+
+
+def real_valued(name: str, low: float, high: float) -> Any:
+    """A function of np.lib.scimath where it is real; elsewhere its result is complex."""
+
+    def of(*args: Any) -> Any:
+        v = np.asarray(values(args[-1] if name == "logn" else args[0]))
+        if np.any(v < low) or np.any(v > high):
+            raise refuse(f"np.lib.scimath.{name}", "its result is complex here")
+        if name == "logn":
+            return np.log(args[1]) / np.log(args[0])
+        return getattr(np, name)(*args)
+
+    return of
+
+
+for _name, _low, _high in (("sqrt", 0.0, np.inf), ("log", 0.0, np.inf), ("log2", 0.0, np.inf), ("log10", 0.0, np.inf),
+                           ("logn", 0.0, np.inf), ("power", 0.0, np.inf), ("arccos", -1.0, 1.0), ("arcsin", -1.0, 1.0),
+                           ("arctanh", -1.0, 1.0)):  # fmt: skip
+    TABLE[getattr(np.lib.scimath, _name)] = real_valued(_name, _low, _high)
 
 
 @implements(np.sinc)
@@ -86,41 +135,46 @@ def angle(z: Any, deg: bool = False) -> Any:
 @implements(np.round, np.around)
 def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     scale = 10.0**decimals
-    return ew("rint", a * scale) / scale if decimals else ew("rint", a)
+    return finished(ew("rint", a * scale) / scale if decimals else ew("rint", a), out, "round")
 
 
 @implements(np.fix)
 def fix(x: Any, out: Any = None) -> Any:
-    return ew("trunc", x)
+    return finished(ew("trunc", x), out, "fix")
 
 
 @implements(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    if period is not None:
-        raise ValueError("interp: period is not supported on differentiated arrays")
     like = traced.find_trace((x, xp, fp))
     x, xp, fp = (traced.as_traced(like, v) for v in (x, xp, fp))
+    if period is not None:
+        period = abs(period)
+        x, xp = x % period, xp % period
+        order = np.argsort(traced.value_of(xp))
+        xp, fp = xp[order], fp[order]
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
     knots = traced.value_of(xp)
-    at = np.clip(np.searchsorted(knots, traced.value_of(x), side="right") - 1, 0, len(knots) - 2)
-    slope = (fp[at + 1] - fp[at]) / (xp[at + 1] - xp[at])
-    inside = fp[at] + slope * (x - xp[at])
-    inside = ew("where", traced.value_of(x) < knots[0], fp[0] if left is None else left, inside)
-    result = ew("where", traced.value_of(x) > knots[-1], fp[-1] if right is None else right, inside)
+    if len(knots) == 1:
+        inside = fp[0] + 0.0 * x
+    else:
+        at = np.clip(np.searchsorted(knots, traced.value_of(x), side="right") - 1, 0, len(knots) - 2)
+        slope = (fp[at + 1] - fp[at]) / (xp[at + 1] - xp[at])
+        inside = fp[at] + slope * (x - xp[at])
+    inside = ew("where", x < knots[0], fp[0] if left is None else left, inside)
+    result = ew("where", x > knots[-1], fp[-1] if right is None else right, inside)
     return traced.scalar_of(result) if result.shape == () else result
 
 
 @implements(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
-    v = traced.value_of(p)
-    return p + (np.unwrap(v, discont, axis, period=period) - v)
-
-
-@implements(np.polyval)
-def polyval(p: Any, x: Any) -> Any:
-    y: Any = 0.0
-    for k in range(np.shape(p)[0]):
-        y = y * x + p[k]
-    return y
+    lead = (slice(None),) * (axis % len(p.shape))
+    jumps = np.diff(traced.constant_part(p), axis=axis)
+    low = -period / 2
+    wrapped = (jumps - low) % period + low
+    wrapped = ew("where", (wrapped == low) & (jumps > 0), -low, wrapped)
+    turns = ew("where", abs(jumps) < (period / 2 if discont is None else discont), 0.0, wrapped - jumps)
+    return np.concatenate([p[(*lead, slice(0, 1))], p[(*lead, slice(1, None))] + np.cumsum(turns, axis)], axis)
 
 
 @implements(np.convolve)
@@ -153,15 +207,6 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     return traced.scatter_add(traced.new_array(traced.trace_of_value(weights), n), index, weights)
 
 
-@implements(np.unique)
-def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, **kw: Any) -> Any:
-    unique_plain: Any = np.unique
-    found = unique_plain(traced.value_of(ar), True, return_inverse, return_counts)
-    result = ar.reshape(-1)[found[1]]
-    extra = found[1:] if return_index else found[2:]
-    return (result, *extra) if extra else result
-
-
 @implements(np.apply_along_axis)
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kw: Any) -> Any:
     from .shapes import moveaxis, stack
@@ -175,15 +220,49 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kw: Any) ->
     return moveaxis(result, tuple(range(len(lead), len(lead) + len(shape))), tuple(range(axis, axis + len(shape)))) if shape else result
 
 
+@implements(np.apply_over_axes)
+def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    for axis in np.atleast_1d(axes):
+        folded = func(a, int(axis))
+        a = folded if np.ndim(folded) == np.ndim(a) else np.expand_dims(folded, int(axis))
+    return a
+
+
+@implements(np.put_along_axis)
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
+    index = np.asarray(traced.value_of(indices))
+    if axis is None:
+        arr.flat[index] = values
+        return
+    axis = axis % len(arr.shape)
+    grid: list[Any] = list(np.ogrid[tuple(slice(d) for d in arr.shape)])
+    grid[axis] = index
+    arr[tuple(grid)] = values
+
+
 def modf(x: Any) -> Any:
     whole = ew("trunc", x)
     return x - whole, whole
 
 
+def frexp(x: Any) -> Any:
+    """Mantissa and exponent: the exponent is a constant to derivatives."""
+    exponent = np.frexp(values(x))[1]
+    return ldexp(x, -exponent), exponent
+
+
+def ldexp(x: Any, k: Any) -> Any:
+    """x * 2**k, in two factors so that neither overflows."""
+    k = np.asarray(values(k))
+    half = k // 2
+    return x * np.exp2(np.asarray(half, dtype=float)) * np.exp2(np.asarray(k - half, dtype=float))
+
+
 UFUNCS.update(
     divmod=lambda a, b: (ew("floor_divide", a, b), ew("mod", a, b)),
     modf=modf,
-    ldexp=lambda x, k: x * np.exp2(values(k)),
+    ldexp=ldexp,
+    frexp=frexp,
     float_power=lambda a, b: ew("power", a, b),
 )
 METHODS.update(clip=clip, round=round, conj=real, conjugate=real)

@@ -425,6 +425,68 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return apply(EIGVALSH, (UPLO.upper(),), a.shape[:-1], a)
 
 
+def real_spectrum(name: str, *results: Any) -> Any:
+    """The results of np.linalg.eig and its relatives, where they are real."""
+    if any(np.iscomplexobj(r) and np.any(r.imag != 0) for r in results):
+        raise errors.NotDifferentiable(f"{name}: the eigenvalues are complex here, and adcore differentiates real ones")
+    return [r.real for r in results]
+
+
+def evaluate_eig(params: Any, a: Any) -> Any:
+    return joined(*real_spectrum("np.linalg.eig", *np.linalg.eig(a)), dims=(1, 2))
+
+
+def eig_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
+    n = a.shape[-1]
+    w, v = parts(y, (n,), (n, n))
+    gw, gv = parts(g, (n,), (n, n))
+    m = mT(v) @ gv
+    inside = (m - (mT(v) @ v) * diagonal_of(traced.elementwise("identity", m))[..., None, :]) * (1.0 - np.eye(n))
+    gaps = w[..., None, :] - w[..., :, None]
+    return (solve_matrices(mT(v), (matrices_of(gw) + over_gaps("np.linalg.eig", inside, gaps, m)) @ mT(v)),)
+
+
+def eig_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
+    n = a.shape[-1]
+    w, v = parts(y, (n,), (n, n))
+    d = solve_matrices(v, tangents[0] @ v)
+    gaps = w[..., None, :] - w[..., :, None]
+    dv = v @ over_gaps("np.linalg.eig", d * (1.0 - np.eye(n)), gaps, d, "forward")
+    # eigenvectors have length 1
+    return joined(diagonal_of(traced.elementwise("identity", d)), dv - v * np.sum(v * dv, axis=-2, keepdims=True), dims=(1, 2))
+
+
+EIG = Family("np.linalg.eig", evaluate_eig, eig_vjp, eig_jvp)
+
+
+@implements(np.linalg.eig)
+def eig(a: Any) -> Any:
+    a = square("eig", a)
+    n = a.shape[-1]
+    return np.linalg._linalg.EigResult(*parts(apply(EIG, (), (*a.shape[:-2], n + n * n), a), (n,), (n, n)))
+
+
+def eigvals_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
+    _, v = eig(a)
+    return (solve_matrices(mT(v), g[..., :, None] * mT(v)),)
+
+
+def eigvals_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
+    _, v = eig(a)
+    return diagonal_of(traced.elementwise("identity", solve_matrices(v, tangents[0] @ v)))
+
+
+EIGVALS = Family(
+    "np.linalg.eigvals", lambda params, a: real_spectrum("np.linalg.eigvals", np.linalg.eigvals(a))[0], eigvals_vjp, eigvals_jvp
+)
+
+
+@implements(np.linalg.eigvals)
+def eigvals(a: Any) -> Any:
+    a = square("eigvals", a)
+    return apply(EIGVALS, (), a.shape[:-1], a)
+
+
 def svd_shapes(a: Any) -> tuple[tuple[int, ...], ...]:
     m, n = a.shape[-2:]
     k = min(m, n)

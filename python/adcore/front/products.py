@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..tracer import array as traced
-from .dispatch import METHODS, UFUNCS, implements
-from .shapes import axis_of
+from .dispatch import METHODS, TABLE, UFUNCS, implements, unsupported
+from .shapes import axis_of, finished
 
 
 def both(a: Any, b: Any) -> tuple[Any, Any]:
@@ -21,22 +21,38 @@ def scalar(x: Any) -> Any:
     return traced.scalar_of(x) if x.shape == () else x
 
 
-@implements(np.matmul)
-def matmul(a: Any, b: Any, out: Any = None) -> Any:
+@implements(np.matmul, np.linalg.matmul)
+def matmul(a: Any, b: Any, axes: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    if axes is not None or axis is not None or keepdims:
+        raise unsupported("np.matmul", "axes=, axis= or keepdims=", "move the axes with np.moveaxis")
     return traced.matmul(a, b)
 
 
-UFUNCS["matmul"] = matmul
+def vecdot(a: Any, b: Any, /, *, axis: int = -1, keepdims: bool = False) -> Any:
+    a, b = both(a, b)
+    return (a * b).sum(axis, keepdims=keepdims)
+
+
+def matvec(a: Any, b: Any) -> Any:
+    return traced.matmul(a, b[..., None])[..., 0]
+
+
+def vecmat(a: Any, b: Any) -> Any:
+    return traced.matmul(a[..., None, :], b)[..., 0, :]
+
+
+UFUNCS.update(matmul=matmul, vecdot=vecdot, matvec=matvec, vecmat=vecmat)
+TABLE[np.linalg.vecdot] = vecdot
 
 
 @implements(np.dot)
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return a * b
+        return finished(a * b, out, "dot")
     if np.ndim(b) <= 2:
-        return traced.matmul(a, b)
+        return finished(traced.matmul(a, b), out, "dot")
     a, b = both(a, b)
-    return tensordot(a, b, (-1, -2))
+    return finished(tensordot(a, b, (-1, -2)), out, "dot")
 
 
 @implements(np.vdot)
@@ -55,7 +71,10 @@ def inner(a: Any, b: Any, /) -> Any:
 @implements(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     a, b = both(a, b)
-    return a.reshape(-1, 1) * b.reshape(1, -1)
+    return finished(a.reshape(-1, 1) * b.reshape(1, -1), out, "outer")
+
+
+TABLE[np.linalg.outer] = lambda x1, x2, /: outer(x1, x2)
 
 
 @implements(np.kron)
@@ -68,7 +87,7 @@ def kron(a: Any, b: Any) -> Any:
     return pairs.reshape([p * q for p, q in zip(a.shape, b.shape, strict=True)])
 
 
-@implements(np.tensordot)
+@implements(np.tensordot, np.linalg.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = both(a, b)
     left: Any
@@ -97,11 +116,17 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
         axisa = axisb = axisc = axis
     a, b = both(a, b)
     a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
-    if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ValueError("cross: both arrays must hold vectors of length 3")
+    if {a.shape[-1], b.shape[-1]} - {2, 3}:
+        raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors")
+    if a.shape[-1] == b.shape[-1] == 2:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    a, b = (x if x.shape[-1] == 3 else np.concatenate([x, np.zeros((*x.shape[:-1], 1))], -1) for x in (a, b))
     a1, a2, a3 = (a[..., k] for k in range(3))
     b1, b2, b3 = (b[..., k] for k in range(3))
     return stack([a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1], axisc)
+
+
+TABLE[np.linalg.cross] = lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis)
 
 
 # -- einsum ------------------------------------------------------------------------------------
@@ -177,11 +202,28 @@ def pair(a: Any, la: str, b: Any, lb: str, keep: str, sizes: dict[str, int]) -> 
     return product.reshape([sizes[c] for c in order]), order
 
 
+def einsum_operands(operands: Any) -> tuple[str, list[Any]]:
+    """Subscripts and arrays; subscripts given as lists of integers become letters."""
+    if isinstance(operands[0], str):
+        return operands[0], list(operands[1:])
+
+    def letters(part: Any) -> str:
+        return "".join("..." if k is Ellipsis else chr(ord("a") + k) if k < 26 else chr(ord("A") + k - 26) for k in part)
+
+    n = len(operands) // 2
+    text = ",".join(letters(operands[2 * k + 1]) for k in range(n))
+    return (text + "->" + letters(operands[-1]) if len(operands) % 2 else text), [operands[2 * k] for k in range(n)]
+
+
+@implements(np.einsum_path)
+def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
+    subscripts, arrays = einsum_operands(operands)
+    return np.einsum_path(subscripts, *[np.broadcast_to(0.0, np.shape(a)) for a in arrays], optimize=optimize)
+
+
 @implements(np.einsum)
 def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any) -> Any:
-    subscripts, arrays = operands[0], list(operands[1:])
-    if not isinstance(subscripts, str):
-        raise TypeError("einsum: give the subscripts as a string on differentiated arrays")
+    subscripts, arrays = einsum_operands(operands)
     like = traced.find_trace(arrays)
     arrays = [traced.as_traced(like, a) for a in arrays]
     inputs, output = parse_einsum(subscripts, [a.shape for a in arrays])
@@ -202,7 +244,7 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
         keep = output + "".join(ls for _, ls in rest)
         terms = [*rest, pair(a, la, b, lb, keep, sizes)]
     a, letters = summed(*terms[0], output)
-    return scalar(a.transposed(tuple(letters.index(c) for c in output)))
+    return finished(scalar(a.transposed(tuple(letters.index(c) for c in output))), out, "einsum")
 
 
 def best_pair(terms: list[tuple[Any, str]], output: str, sizes: dict[str, int]) -> tuple[int, int]:
@@ -218,16 +260,36 @@ def best_pair(terms: list[tuple[Any, str]], output: str, sizes: dict[str, int]) 
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    result = arrays[0]
-    for a in arrays[1:]:
-        result = traced.matmul(result, a)
-    return result
+    """The product in the order that costs least: chain multiplication by dynamic programming."""
+    n = len(arrays)
+    if n < 2:
+        raise ValueError("Expecting at least two arrays.")
+    dims = [1 if np.ndim(arrays[0]) == 1 else arrays[0].shape[0], *[np.shape(a)[0] for a in arrays[1:]]]
+    dims.append(1 if np.ndim(arrays[-1]) == 1 else arrays[-1].shape[1])
+    cost, split = np.zeros((n, n)), np.zeros((n, n), dtype=int)
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            tries = [cost[i, k] + cost[k + 1, j] + dims[i] * dims[k + 1] * dims[j + 1] for k in range(i, j)]
+            split[i, j] = i + int(np.argmin(tries))
+            cost[i, j] = min(tries)
+
+    def product(i: int, j: int) -> Any:
+        return arrays[i] if i == j else arrays_dot(product(i, split[i, j]), product(split[i, j] + 1, j))
+
+    return finished(product(0, n - 1), out, "multi_dot")
+
+
+def arrays_dot(a: Any, b: Any) -> Any:
+    return traced.matmul(a, b) if traced.find_trace((a, b)) is not None else np.dot(a, b)
 
 
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
-    if n < 1:
-        raise ValueError("matrix_power: positive powers only on differentiated arrays")
+    if n < 0:
+        return matrix_power(np.linalg.inv(a), -n)
+    if n == 0:
+        return traced.as_traced(traced.trace_of_value(a), np.broadcast_to(np.eye(a.shape[-1]), a.shape))
     result = None
     while n:
         if n & 1:

@@ -131,11 +131,9 @@ class Numpy:
     def copy(self, a: Any, order: str = "K", subok: bool = False) -> Any:
         return dispatch.function(np.copy, (a,), {}) if traced.is_traced(a) else self._made(np.array(a))
 
-    def linspace(self, start: Any, stop: Any, num: int = 50, endpoint: bool = True, **kw: Any) -> Any:
-        if traced.find_trace((start, stop)) is None:
-            return np.linspace(start, stop, num, endpoint, **kw)
-        t = np.arange(num) / max(num - 1 if endpoint else num, 1)
-        return start + (stop - start) * t
+    def arange(self, *args: Any, **kw: Any) -> Any:
+        kw.pop("like", None)
+        return dispatch.function(np.arange, args, kw) if traced.find_trace(args) is not None else np.arange(*args, **kw)
 
     def vectorize(self, pyfunc: Any, *args: Any, **kw: Any) -> Any:
         plain = np.vectorize(pyfunc, *args, **kw)

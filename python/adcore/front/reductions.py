@@ -8,12 +8,22 @@ from typing import Any
 import numpy as np
 
 from ..tracer import array as traced
-from .dispatch import METHODS, implements, on_values, store, values
-from .shapes import arr, axes_of, axis_of, concatenate, moveaxis, take_along_axis
+from .dispatch import METHODS, TABLE, implements, unsupported, values
+from .shapes import arr, axes_of, axis_of, concatenate, finished
 
 
-def finished(result: Any, out: Any, name: str) -> Any:
-    return result if out is None else store(name, out, result)
+def is_given(argument: Any, default: Any = True) -> bool:
+    """Did the caller say something other than the default?"""
+    return argument is not np._NoValue and argument is not default
+
+
+def in_dtype(a: Any, dtype: Any, name: str) -> Any:
+    """The argument in the dtype that a reduction is asked to compute in."""
+    if not is_given(dtype, None) or np.dtype(dtype) == a.dtype:
+        return a
+    if np.dtype(dtype).kind != "f":
+        raise unsupported(f"np.{name}", f"dtype={np.dtype(dtype)}", "use a floating dtype")
+    return traced.cast_to(a, dtype)
 
 
 def masked(a: Any, where: Any, fill: float) -> Any:
@@ -31,8 +41,7 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: 
     a = arr(a)
     if a.dtype == np.bool_:
         return np.sum(traced.value_of(a), axis=axis, keepdims=bool(keepdims))
-    if dtype is not None:
-        a = traced.cast_to(a, dtype)
+    a = in_dtype(a, dtype, "sum")
     result = traced.reduce("sum", masked(a, where, 0.0), axes_of(axis, len(a.shape)), truth(keepdims))
     return finished(with_initial(result, initial, "add"), out, "sum")
 
@@ -103,20 +112,34 @@ def root_of_squares(total: Any) -> Any:
     return traced.elementwise("where", zero, 0.0, traced.elementwise("sqrt", traced.elementwise("where", zero, 1.0, total)))
 
 
-def product_tree(a: Any, axis: int) -> Any:
-    """Products by halves: the derivative is exact when factors are zero."""
+def tree(f: Any, a: Any, axis: int) -> Any:
+    """A fold of one axis by halves, with an associative f: for products the derivative is exact when factors are zero."""
     lead = (slice(None),) * axis
     while a.shape[axis] > 1:
         n = a.shape[axis]
-        pairs = a[(*lead, slice(0, n - n % 2, 2))] * a[(*lead, slice(1, n, 2))]
+        pairs = f(a[(*lead, slice(0, n - n % 2, 2))], a[(*lead, slice(1, n, 2))])
         a = concatenate([pairs, a[(*lead, slice(n - 1, n))]], axis) if n % 2 else pairs
+    return a[(*lead, 0)]
+
+
+def scan(f: Any, a: Any, axis: int) -> Any:
+    """Cumulative folds along an axis by doubling, with an associative f: log2(n) passes."""
+    lead = (slice(None),) * axis
+    n, step = a.shape[axis], 1
+    while step < n:
+        a = concatenate([a[(*lead, slice(0, step))], f(a[(*lead, slice(0, n - step))], a[(*lead, slice(step, n))])], axis)
+        step *= 2
     return a
+
+
+def times(a: Any, b: Any) -> Any:
+    return a * b
 
 
 @implements(np.prod)
 def prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue,
          where: Any = True) -> Any:  # fmt: skip
-    a = masked(arr(a), where, 1.0)
+    a = masked(in_dtype(arr(a), dtype, "prod"), where, 1.0)
     axes = axes_of(axis, len(a.shape))
     shape = a.shape
     kept = tuple(1 if k in axes else d for k, d in enumerate(shape))
@@ -127,7 +150,7 @@ def prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     else:
         rest = [k for k in range(len(shape)) if k not in axes]
         flat = a.transposed((*rest, *axes)).reshape([*(shape[k] for k in rest), -1])
-        result = product_tree(flat, len(rest)).reshape(kept)
+        result = traced.as_traced(traced.trace_of_value(a), tree(times, flat, len(rest))).reshape(kept)
     if not truth(keepdims):
         result = result.reshape([d for k, d in enumerate(shape) if k not in axes])
     if not result.shape:
@@ -135,26 +158,43 @@ def prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     return finished(with_initial(result, initial, "mul"), out, "prod")
 
 
+def flat_or(a: Any, axis: int | None) -> tuple[Any, int]:
+    """The array with a valid axis; without one, the flat array."""
+    return (a.reshape(-1), 0) if axis is None else (a, axis_of(axis, len(a.shape)))
+
+
 @implements(np.cumsum)
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    a = arr(a)
-    if axis is None:
-        a, axis = a.reshape(-1), 0
-    return finished(traced.cumsum(a, axis_of(axis, len(a.shape)), False), out, "cumsum")
+    a, axis = flat_or(in_dtype(arr(a), dtype, "cumsum"), axis)
+    return finished(traced.cumsum(a, axis, False), out, "cumsum")
 
 
 @implements(np.cumprod)
 def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    a = arr(a)
-    if axis is None:
-        a, axis = a.reshape(-1), 0
-    axis = axis_of(axis, len(a.shape))
-    lead = (slice(None),) * axis
-    n, step = a.shape[axis], 1
-    while step < n:  # doubling: exact derivatives with zeros, log2(n) passes
-        a = concatenate([a[(*lead, slice(0, step))], a[(*lead, slice(step, n))] * a[(*lead, slice(0, n - step))]], axis)
-        step *= 2
-    return finished(a, out, "cumprod")
+    a, axis = flat_or(in_dtype(arr(a), dtype, "cumprod"), axis)
+    result = scan(times, a, axis)
+    return finished(result.copy() if result is a else result, out, "cumprod")
+
+
+def cumulative(f: Any, first: float) -> Any:
+    """The array API's cumulative functions, which may start with the element that changes nothing."""
+
+    def of(x: Any, /, *, axis: int | None = None, dtype: Any = None, out: Any = None, include_initial: bool = False) -> Any:
+        x = arr(x)
+        if axis is None and len(x.shape) != 1:
+            raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+        axis = axis_of(axis or 0, len(x.shape))
+        result = f(x, axis, dtype)
+        if include_initial:
+            edge = traced.new_array(traced.trace_of_value(x), (*x.shape[:axis], 1, *x.shape[axis + 1 :]), result.dtype, first)
+            result = concatenate([edge, result], axis)
+        return finished(result, out, f.__name__)
+
+    return of
+
+
+TABLE[np.cumulative_sum] = cumulative(cumsum, 0.0)
+TABLE[np.cumulative_prod] = cumulative(cumprod, 1.0)
 
 
 @implements(np.ptp)
@@ -177,41 +217,77 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     return (result, scale) if returned else result
 
 
+def without_nan(a: Any, fill: float) -> Any:
+    return traced.elementwise("where", traced.elementwise("isnan", a), fill, a)
+
+
+def present(a: Any, where: Any = True) -> Any:
+    """Which elements count: those that are numbers, and wanted."""
+    ok = ~traced.elementwise("isnan", traced.constant_part(a))
+    return ok & where if is_given(where) else ok
+
+
 @implements(np.nansum)
 def nansum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **kw: Any) -> Any:
-    return sum(traced.elementwise("where", traced.elementwise("isnan", a), 0.0, a), axis, dtype, out, keepdims)
+    return sum(without_nan(a, 0.0), axis, dtype, out, keepdims, **kw)
 
 
 @implements(np.nanprod)
 def nanprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **kw: Any) -> Any:
-    return prod(traced.elementwise("where", traced.elementwise("isnan", a), 1.0, a), axis, dtype, out, keepdims)
+    return prod(without_nan(a, 1.0), axis, dtype, out, keepdims, **kw)
+
+
+@implements(np.nancumsum)
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    return cumsum(without_nan(a, 0.0), axis, dtype, out)
+
+
+@implements(np.nancumprod)
+def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    return cumprod(without_nan(a, 1.0), axis, dtype, out)
 
 
 @implements(np.nanmean)
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **kw: Any) -> Any:
-    return mean(a, axis, dtype, out, keepdims, where=~np.isnan(traced.value_of(a)))
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+    a = in_dtype(arr(a), dtype, "nanmean")
+    ok = present(a, where)
+    total = sum(traced.elementwise("where", ok, a, 0.0), axis, keepdims=keepdims)
+    return finished(total / sum(traced.cast_to(ok, a.dtype), axis, keepdims=keepdims), out, "nanmean")
 
 
 @implements(np.nanvar)
-def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: Any = False, **kw: Any) -> Any:
-    ok = ~np.isnan(traced.value_of(a))
-    clean = traced.elementwise("where", ok, a, 0.0)
-    return var(clean, axis, dtype, out, ddof, keepdims, where=ok)
+def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: Any = False, *, where: Any = True,
+           mean: Any = np._NoValue, correction: Any = np._NoValue) -> Any:  # fmt: skip
+    a = in_dtype(arr(a), dtype, "nanvar")
+    ok = present(a, where)
+    ddof = ddof if correction is np._NoValue else correction
+    center = nanmean(a, axis, keepdims=True, where=where) if mean is np._NoValue else mean
+    squares = traced.elementwise("where", ok, traced.elementwise("square", traced.elementwise("where", ok, a, 0.0) - center), 0.0)
+    n = sum(traced.cast_to(ok, a.dtype), axis, keepdims=keepdims)
+    return finished(sum(squares, axis, keepdims=keepdims) / traced.elementwise("maximum", n - ddof, 0.0), out, "nanvar")
 
 
 @implements(np.nanstd)
 def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: Any = False, **kw: Any) -> Any:
-    return traced.elementwise("sqrt", nanvar(a, axis, dtype, None, ddof, keepdims))
+    return finished(traced.elementwise("sqrt", nanvar(a, axis, dtype, None, ddof, keepdims, **kw)), out, "nanstd")
 
 
-@implements(np.nanmax)
-def nanmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **kw: Any) -> Any:
-    return max(traced.elementwise("where", traced.elementwise("isnan", a), -math.inf, a), axis, out, keepdims)
+def nan_extremum(f: Any, fill: float) -> Any:
+    """nanmax and nanmin; where nothing is left, NaN."""
+
+    def of(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue, where: Any = True) -> Any:
+        a = arr(a)
+        result = f(without_nan(a, fill), axis, None, keepdims, initial, where)
+        if initial is np._NoValue:
+            nothing = ~traced.reduce("max", present(a, where), axes_of(axis, len(a.shape)), truth(keepdims)).astype(bool)
+            result = traced.elementwise("where", nothing, math.nan, result)
+        return finished(result, out, f.__name__)
+
+    return of
 
 
-@implements(np.nanmin)
-def nanmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **kw: Any) -> Any:
-    return min(traced.elementwise("where", traced.elementwise("isnan", a), math.inf, a), axis, out, keepdims)
+TABLE[np.nanmax] = nan_extremum(max, -math.inf)
+TABLE[np.nanmin] = nan_extremum(min, math.inf)
 
 
 @implements(np.diff)
@@ -258,100 +334,83 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 @implements(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    axes = axes_of(axis, len(f.shape))
-    if edge_order != 1:
-        raise ValueError("np.gradient: edge_order=1 only on differentiated arrays")
+    if edge_order not in (1, 2):
+        raise ValueError("'edge_order' greater than 2 not supported")
+    like = traced.find_trace((f, varargs))
+    f = traced.as_traced(like, f)
+    axes = range(len(f.shape)) if axis is None else [axis_of(k, len(f.shape)) for k in (axis if isinstance(axis, tuple) else (axis,))]
     spacings = list(varargs) * (len(axes) if len(varargs) == 1 else 1) or [1.0] * len(axes)
-    out = []
-    for k, h in zip(axes, spacings, strict=True):
-        if np.ndim(h):
-            raise ValueError("np.gradient: constant spacing only on differentiated arrays")
-        lead = (slice(None),) * k
-        first = (f[(*lead, slice(1, 2))] - f[(*lead, slice(0, 1))]) / h
-        last = (f[(*lead, slice(-1, None))] - f[(*lead, slice(-2, -1))]) / h
-        middle = (f[(*lead, slice(2, None))] - f[(*lead, slice(None, -2))]) / (2.0 * h)
-        out.append(concatenate([first, middle, last], k))
+    if len(spacings) != len(axes):
+        raise TypeError("invalid number of arguments")
+    out = [slopes(f, h, k, edge_order) for k, h in zip(axes, spacings, strict=True)]
     return out[0] if len(out) == 1 else tuple(out)
+
+
+def slopes(f: Any, h: Any, axis: int, edge_order: int) -> Any:
+    """Central differences along one axis, one-sided at its ends: NumPy's formulas for equal and unequal steps."""
+    lead, n = (slice(None),) * axis, f.shape[axis]
+    if n < edge_order + 1:
+        raise ValueError("Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required.")
+
+    def at(start: Any, stop: Any) -> Any:
+        return f[(*lead, slice(start, stop))]
+
+    if np.ndim(h) == 0:
+        middle = (at(2, None) - at(None, -2)) / (2.0 * h)
+        if edge_order == 1:
+            first, last = (at(1, 2) - at(0, 1)) / h, (at(-1, None) - at(-2, -1)) / h
+        else:
+            first = (-1.5 * at(0, 1) + 2.0 * at(1, 2) - 0.5 * at(2, 3)) / h
+            last = (0.5 * at(-3, -2) - 2.0 * at(-2, -1) + 1.5 * at(-1, None)) / h
+        return concatenate([first, middle, last], axis)
+    if np.shape(h) != (n,):
+        raise ValueError("when 1d, distances must match the length of the corresponding dimension")
+    steps = np.reshape(h[1:] - h[:-1], [-1 if k == axis else 1 for k in range(len(f.shape))])
+    d1, d2 = steps[(*lead, slice(None, -1))], steps[(*lead, slice(1, None))]
+    middle = -d2 / (d1 * (d1 + d2)) * at(None, -2) + (d2 - d1) / (d1 * d2) * at(1, -1) + d1 / (d2 * (d1 + d2)) * at(2, None)
+    if edge_order == 1:
+        first = (at(1, 2) - at(0, 1)) / steps[(*lead, slice(0, 1))]
+        last = (at(-1, None) - at(-2, -1)) / steps[(*lead, slice(-1, None))]
+    else:
+        a, b = steps[(*lead, slice(0, 1))], steps[(*lead, slice(1, 2))]
+        first = -(2.0 * a + b) / (a * (a + b)) * at(0, 1) + (a + b) / (a * b) * at(1, 2) - a / (b * (a + b)) * at(2, 3)
+        a, b = steps[(*lead, slice(-2, -1))], steps[(*lead, slice(-1, None))]
+        last = b / (a * (a + b)) * at(-3, -2) - (a + b) / (a * b) * at(-2, -1) + (2.0 * b + a) / (b * (a + b)) * at(-1, None)
+    return concatenate([first, middle, last], axis)
 
 
 @implements(np.cov)
 def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None, fweights: Any = None,
         aweights: Any = None, *, dtype: Any = None) -> Any:  # fmt: skip
-    if fweights is not None or aweights is not None:
-        raise ValueError("np.cov: weights are not supported on differentiated arrays")
-    like = traced.find_trace((m, y))
+    like = traced.find_trace((m, y, aweights))
     m = traced.as_traced(like, m)
     m = m.reshape(1, -1) if len(m.shape) < 2 else (m if rowvar else m.T)
     if y is not None:
         y = traced.as_traced(like, y)
         y = y.reshape(1, -1) if len(y.shape) < 2 else (y if rowvar else y.T)
         m = concatenate([m, y], 0)
-    centered = m - mean(m, 1, keepdims=True)
-    c = (centered @ centered.T) / (m.shape[1] - ((0 if bias else 1) if ddof is None else ddof))
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    if fweights is None and aweights is None:
+        centered = m - mean(m, 1, keepdims=True)
+        c = (centered @ centered.T) / (m.shape[1] - ddof)
+    else:
+        counts = 1.0 if fweights is None else np.asarray(values(fweights), dtype=float)
+        w = counts * (np.ones(m.shape[1]) if aweights is None else aweights)
+        total = np.sum(w)
+        centered = m - np.sum(m * w, axis=1, keepdims=True) / total
+        spread = total if aweights is None else np.sum(w * aweights) / total
+        scale = total - ddof if aweights is None else total - ddof * spread
+        c = (centered @ (centered * w).T) / scale
     return c.reshape(()) if c.shape == (1, 1) else c
 
 
 @implements(np.corrcoef)
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, **kw: Any) -> Any:
     c = cov(x, y, rowvar)
+    if len(c.shape) == 0:
+        return c / c
     d = traced.elementwise("sqrt", c[np.arange(c.shape[0]), np.arange(c.shape[0])])
     return c / d[:, None] / d[None, :]
 
 
-@implements(np.sort)
-def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    a = arr(a)
-    if axis is None:
-        a, axis = a.reshape(-1), 0
-    return take_along_axis(a, np.argsort(traced.value_of(a), axis=axis, kind="stable"), axis)
-
-
-@implements(np.partition)
-def partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
-    if axis is None:
-        a, axis = a.reshape(-1), 0
-    return take_along_axis(a, np.argpartition(traced.value_of(a), kth, axis=axis), axis)
-
-
-@implements(np.quantile)
-def quantile(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
-             keepdims: bool = False, **kw: Any) -> Any:  # fmt: skip
-    if method != "linear":
-        raise ValueError("quantile: method='linear' only on differentiated arrays")
-    axes = axes_of(axis, len(a.shape))
-    rest = [k for k in range(len(a.shape)) if k not in axes]
-    shape = a.shape
-    s = sort(a.transposed((*rest, *axes)).reshape([*(shape[k] for k in rest), -1]))
-    at = np.asarray(values(q), dtype=float) * (s.shape[-1] - 1)
-    low = np.floor(at).astype(int)
-    high = np.minimum(low + 1, s.shape[-1] - 1)
-    fraction = at - low
-    result = s[..., low] * (1.0 - fraction) + s[..., high] * fraction
-    if np.ndim(q):
-        result = moveaxis(result, -1, 0)
-    if keepdims:
-        result = result.reshape(np.shape(q) + tuple(1 if k in axes else d for k, d in enumerate(shape)))
-    return result
-
-
-@implements(np.percentile)
-def percentile(a: Any, q: Any, axis: Any = None, *args: Any, **kw: Any) -> Any:
-    return quantile(a, np.asarray(values(q)) / 100.0, axis, *args, **kw)
-
-
-@implements(np.median)
-def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
-    return quantile(a, 0.5, axis, keepdims=keepdims)
-
-
-def sort_method(a: Any, axis: int = -1, kind: Any = None, order: Any = None) -> None:
-    a[...] = sort(a, axis)
-
-
-METHODS.update(sum=sum, mean=mean, prod=prod, max=max, min=min, var=var, std=std, cumsum=cumsum, cumprod=cumprod, ptp=ptp,
-               sort=sort_method)  # fmt: skip
-for _name in ("argmax", "argmin", "argsort", "any", "all", "nonzero", "searchsorted", "argpartition"):
-    METHODS[_name] = lambda a, *args, _name=_name, **kw: getattr(traced.value_of(a), _name)(*values(args), **values(kw))
-
-on_values("argmax", "argmin", "argsort", "any", "all", "searchsorted", "digitize", "nanargmax", "nanargmin", "lexsort",
-          "argpartition", "unique_counts", "isin", "histogram_bin_edges")  # fmt: skip
+METHODS.update(sum=sum, mean=mean, prod=prod, max=max, min=min, var=var, std=std, cumsum=cumsum, cumprod=cumprod)

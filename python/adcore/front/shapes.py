@@ -9,13 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from .. import errors, trees
 from ..tracer import array as traced
-from .dispatch import METHODS, TABLE, any_active, implements, on_values, values
+from .dispatch import ATTRIBUTES, METHODS, TABLE, any_active, implements, on_values, store, unsupported, values
 
 
 def arr(x: Any) -> Any:
     """x as a traced array."""
     return traced.asarray(x) if traced.find_trace(x) is not None else np.asarray(x)
+
+
+def finished(result: Any, out: Any, name: str) -> Any:
+    """A result, written into ``out=`` where that is given."""
+    return result if out is None or out is np._NoValue else store(name, out, result)
 
 
 def axis_of(axis: int, ndim: int) -> int:
@@ -130,14 +136,14 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    return traced.broadcast_to(array, (shape,) if isinstance(shape, int) else tuple(shape))
+    return traced.broadcast_to(arr(array), (shape,) if isinstance(shape, int) else tuple(shape)).read_only()
 
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
     like = traced.find_trace(args)
     joint = np.broadcast_shapes(*[np.shape(a) for a in args])
-    return tuple(traced.broadcast_to(traced.as_traced(like, a), joint) for a in args)
+    return tuple(traced.broadcast_to(traced.as_traced(like, a), joint).read_only() for a in args)
 
 
 @implements(np.expand_dims)
@@ -379,14 +385,15 @@ def edges(out: Any, lead: list[Any], middle: slice, rest: list[Any], before: int
 
 @implements(np.take)
 def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
+    a = arr(a)
     if axis is None:
-        return arr(a).reshape(-1)[np.asarray(values(indices))]
+        a, axis = a.reshape(-1), 0
     index = np.asarray(values(indices))
     if mode == "wrap":
         index = index % a.shape[axis]
     elif mode == "clip":
         index = np.clip(index, 0, a.shape[axis] - 1)
-    return a[(slice(None),) * axis_of(axis, len(a.shape)) + (index,)]
+    return finished(a[(slice(None),) * axis_of(axis, len(a.shape)) + (index[()],)], out, "take")
 
 
 @implements(np.take_along_axis)
@@ -438,11 +445,41 @@ def triu(m: Any, k: int = 0) -> Any:
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """A read-only view, as NumPy's."""
+    return diagonal_view(a, offset, axis1, axis2).read_only()
+
+
+def diagonal_view(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     a = moveaxis(arr(a), (axis1, axis2), (-2, -1))
     rows, columns = a.shape[-2:]
     n = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
-    k = np.arange(n)
-    return a[(..., k - min(offset, 0), k + max(offset, 0))]
+    steps = [s // a.itemsize for s in a.strides]
+    first = (offset * steps[-1] if offset >= 0 else -offset * steps[-2]) if n else 0
+    return a.stepped((*a.shape[:-2], n), (*steps[:-2], steps[-2] + steps[-1]), first)
+
+
+@implements(np.linalg.diagonal)
+def linalg_diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    return diagonal(x, offset, -2, -1)
+
+
+@implements(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False) -> Any:
+    window = (window_shape,) if isinstance(window_shape, (int, np.integer)) else tuple(window_shape)
+    if axis is None:
+        axes = tuple(range(len(x.shape)))
+    else:
+        axes = tuple(axis_of(k, len(x.shape)) for k in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    if len(window) != len(axes):
+        raise ValueError("Must provide matching length window_shape and axis")
+    shape = list(x.shape)
+    for k, w in zip(axes, window, strict=True):
+        shape[k] -= w - 1
+        if shape[k] < 1:
+            raise ValueError("window shape cannot be larger than input array shape")
+    steps = tuple(s // x.itemsize for s in x.strides)
+    view = x.stepped((*shape, *window), (*steps, *(steps[k] for k in axes)))
+    return view if writeable else view.read_only()
 
 
 @implements(np.diag)
@@ -463,27 +500,113 @@ def diagflat(v: Any, k: int = 0) -> Any:
 
 @implements(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
-    return diagonal(a, offset, axis1, axis2).sum(-1)
+    found = diagonal_view(a, offset, axis1, axis2)
+    total = (found if dtype is None else astype(found, dtype)).sum(-1)
+    return finished(total, out, "trace")
+
+
+@implements(np.linalg.trace)
+def linalg_trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    return trace(x, offset, -2, -1, dtype)
 
 
 @implements(np.fill_diagonal)
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
-    i = np.arange(min(a.shape))
-    a[(i,) * len(a.shape)] = val
+    if np.ndim(a) < 2:
+        raise ValueError("array must be at least 2-d")
+    if np.ndim(a) == 2:
+        columns = a.shape[1]
+        at = np.arange(0, a.size if wrap else min(columns * columns, a.size), columns + 1)
+    else:
+        if len(set(a.shape)) > 1:
+            raise ValueError("All dimensions of input must be of equal length")
+        at = np.ravel_multi_index((np.arange(a.shape[0]),) * a.ndim, a.shape)
+    flat_put(a, at, val)
+
+
+def flat_put(a: Any, at: Any, v: Any) -> None:
+    """``a.flat[at] = v`` with v repeated as often as needed."""
+    if not traced.is_traced(a):
+        if any_active(v):
+            raise lost("an assignment")
+        a.flat[at] = values(v)
+        return
+    if np.ndim(v) or isinstance(v, (list, tuple)):
+        v = resize(v, at.shape)
+    a[np.unravel_index(at, a.shape)] = v
+
+
+def lost(what: str) -> errors.LostTrace:
+    return errors.LostTrace(
+        f"{traced.where_text()}{what} of a traced value into a plain array would drop its derivative: make the array inside the "
+        "differentiated function, or pass it as an argument"
+    )
 
 
 @implements(np.copyto)
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    from .dispatch import store
-
+    if traced.is_traced(dst) and where is not True:
+        src = traced.broadcast_to(traced.as_traced(traced.trace_of_value(dst), src), dst.shape)
     store("copyto", dst, src, where)
 
 
 @implements(np.put)
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     index = np.asarray(values(ind)).reshape(-1)
-    flat = np.unravel_index(index % a.size, a.shape)
-    a[flat] = np.resize(v, index.shape) if not traced.is_traced(v) else v
+    n = math.prod(np.shape(a))
+    if mode == "raise" and np.any((index < -n) | (index >= n)):
+        raise IndexError(f"index out of bounds for array of size {n}")
+    flat_put(a, np.clip(index, 0, n - 1) if mode == "clip" else index % n, v)
+
+
+@implements(np.putmask)
+def putmask(a: Any, mask: Any, values: Any) -> None:
+    """Element k takes the k-th of the values, repeated as often as needed."""
+    at = np.flatnonzero(np.asarray(traced.value_of(mask)))
+    v = traced.as_traced(traced.find_trace((a, values)), values).reshape(-1)
+    flat_put(a, at, v[at % v.shape[0]])
+
+
+@implements(np.place)
+def place(arr: Any, mask: Any, vals: Any) -> None:
+    """The selected elements take the values in turn."""
+    flat_put(arr, np.flatnonzero(np.asarray(values(mask))), vals)
+
+
+@implements(np.resize)
+def resize(a: Any, new_shape: Any) -> Any:
+    shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
+    if traced.find_trace(a) is None:
+        return np.resize(a, shape)
+    flat = arr(a).reshape(-1)
+    if not flat.shape[0]:
+        raise ValueError(f"{traced.where_text()}an empty array cannot be resized with values")
+    return flat[np.arange(math.prod(shape)) % flat.shape[0]].reshape(shape)
+
+
+@implements(np.unstack)
+def unstack(x: Any, /, *, axis: int = 0) -> Any:
+    return tuple(moveaxis(x, axis, 0))
+
+
+@implements(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    return swapaxes(x, -1, -2)
+
+
+@implements(np.dsplit)
+def dsplit(ary: Any, cuts: Any) -> Any:
+    return split(ary, cuts, 2)
+
+
+def indices_from(plain: Any) -> Any:
+    """Index arrays that follow from the shape alone."""
+    return lambda arr, k=0: plain(arr.shape[-2], k=k, m=arr.shape[-1])
+
+
+TABLE[np.tril_indices_from] = indices_from(np.tril_indices)
+TABLE[np.triu_indices_from] = indices_from(np.triu_indices)
+TABLE[np.diag_indices_from] = lambda arr: np.diag_indices(arr.shape[0], len(arr.shape))
 
 
 @implements(np.copy)
@@ -528,19 +651,30 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 
 @implements(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    if axis is None:
-        arr, axis = traced.asarray(arr, None).reshape(-1) if traced.is_traced(arr) else np.ravel(arr), 0
-    if np.ndim(obj):
-        raise ValueError("insert: give one position")
-    lead = (slice(None),) * axis
     like = traced.find_trace((arr, values))
-    part = traced.as_traced(like, values)
     a = traced.as_traced(like, arr)
-    k = int(obj) % (a.shape[axis] + 1) if obj >= 0 else a.shape[axis] + int(obj)
-    part = part.reshape((1,) * (len(a.shape) - len(part.shape)) + part.shape) if len(part.shape) < len(a.shape) else part
-    shape = list(a.shape)
-    shape[axis] = part.shape[axis]
-    return concatenate([a[(*lead, slice(None, k))], traced.broadcast_to(part, tuple(shape)), a[(*lead, slice(k, None))]], axis)
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    axis = axis_of(axis, len(a.shape))
+    n = a.shape[axis]
+    at = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(traced.value_of(obj))
+    at = np.flatnonzero(at) if at.dtype == bool else at
+    if np.any((at < -n) | (at > n)):
+        raise IndexError(f"index {obj} is out of bounds for axis {axis} with size {n}")
+    at = np.where(at < 0, at + n, at)
+    part = traced.as_traced(like, values)
+    part = part.reshape((1,) * (len(a.shape) - len(part.shape)) + part.shape)
+    if at.ndim == 0:  # NumPy: one position takes all of the values
+        part = moveaxis(part, 0, axis) if np.ndim(values) else part
+        at = np.full(part.shape[axis], at)
+    shape = (*a.shape[:axis], at.size, *a.shape[axis + 1 :])
+    order = np.argsort(at, kind="stable")
+    where = np.empty(at.size, dtype=int)
+    where[order] = at[order] + np.arange(at.size)
+    index = np.empty(n + at.size, dtype=int)
+    index[where] = n + np.arange(at.size)
+    index[np.setdiff1d(np.arange(n + at.size), where)] = np.arange(n)
+    return take(concatenate([a, traced.broadcast_to(part, shape)], axis), index, axis)
 
 
 @implements(np.block)
@@ -575,7 +709,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
     if axis is None:
         a, axis = a.reshape(-1), 0
-    return take(a, np.flatnonzero(np.asarray(values(condition))), axis)
+    return finished(take(a, np.flatnonzero(np.asarray(values(condition))), axis), out, "compress")
 
 
 @implements(np.extract)
@@ -599,13 +733,80 @@ def astype(a: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok:
         if any_active(a):
             raise TypeError(f"{traced.where_text()}astype({dtype}) of a differentiated array: adcore computes with float64 and float32")
         return traced.value_of(a).astype(dtype)
-    return traced.cast_to(a, dtype)
+    return a if not copy and dtype == a.dtype else traced.cast_to(a, dtype)
 
+
+@implements(np.astype)
+def astype_of(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return astype(x, dtype, copy=copy)
+
+
+class Flat:
+    """``array.flat``: one-dimensional reads and writes, whatever the array's strides."""
+
+    def __init__(self, array: Any) -> None:
+        self.base = array
+        self.at = np.arange(array.size)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.base[np.unravel_index(self.at[values(key)], self.base.shape)]
+
+    def __setitem__(self, key: Any, x: Any) -> None:
+        if not isinstance(key, slice) or key != slice(None):
+            flat_put(self.base, self.at[values(key)], x)
+        elif np.ndim(x) == 0:
+            self.base[...] = x
+        else:
+            self.base[...] = np.reshape(resize(x, self.at.shape), self.base.shape)
+
+    def __iter__(self) -> Any:
+        return iter(self.base.reshape(-1))
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.asarray(self.base.reshape(-1), dtype)
+
+    def copy(self) -> Any:
+        return copy(self.base.reshape(-1))
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        new = trees.mapped(lambda x, path: x.base.reshape(-1) if isinstance(x, Flat) else x, (args, kwargs))
+        return func(*new[0], **new[1])
+
+
+class Flags:
+    """``array.flags``, as far as it says something."""
+
+    def __init__(self, array: Any) -> None:
+        steps = [s // array.itemsize for s, d in zip(array.strides, array.shape, strict=True) if d > 1]
+        dims = [d for d in array.shape if d > 1]
+        self.writeable = bool(getattr(array, "writeable", False))
+        self.c_contiguous = all(s == math.prod(dims[k + 1 :]) for k, s in enumerate(steps))
+        self.f_contiguous = all(s == math.prod(dims[:k]) for k, s in enumerate(steps))
+        self.contiguous = self.c_contiguous
+        self.owndata, self.aligned = array.base is None, True
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name.lower())
+
+
+def view(a: Any, dtype: Any = None, type: Any = None) -> Any:
+    if dtype is None or dtype is np.ndarray or (not isinstance(dtype, builtin_type) and np.dtype(dtype) == a.dtype):
+        return a[...]
+    raise unsupported("ndarray.view", f"dtype={dtype}", "the meaning of the bytes decides the derivative; use astype for numbers")
+
+
+builtin_type = type
+
+
+ATTRIBUTES.update(flat=Flat, flags=Flags, device=lambda a: "cpu")
 
 METHODS.update(
     reshape=reshape_method, ravel=ravel, flatten=lambda a, order="C": copy(ravel(a, order)), transpose=transpose_method,
     swapaxes=swapaxes, squeeze=squeeze, copy=copy, repeat=repeat, take=take, diagonal=diagonal, trace=trace,
-    fill=fill_method, astype=astype, compress=lambda a, c, axis=None: compress(c, a, axis), put=put,
+    fill=fill_method, astype=astype, compress=lambda a, c, axis=None, out=None: compress(c, a, axis, out), put=put, view=view,
 )  # fmt: skip
 
 on_values("result_type", "iscomplexobj", "isrealobj", "may_share_memory", "shares_memory", "array_equal", "array_equiv",

@@ -198,8 +198,14 @@ undifferentiable("floor_divide(x1, x2)", "floor_divide(x1, x2)", ufunc="floor_di
 elementwise("fmod(x1, x2)", "fmod(x1, x2)", "1", "-trunc(x1/x2)", ufunc="fmod", kinks=("multiples",))
 elementwise("mod(x1, x2)", "mod(x1, x2)", "1", "-floor(x1/x2)", ufunc="remainder", kinks=("multiples",))
 undifferentiable("heaviside(x1, x2)", "where(x1 != x1, x1, where(x1 == 0, x2, x1 > 0))", ufunc="heaviside", kinks=(0.0,))
-undifferentiable("spacing(x)", "spacing(x)", ufunc="spacing")
-undifferentiable("nextafter(x1, x2)", "nextafter(x1, x2)", ufunc="nextafter")
+elementwise(
+    "spacing(x)",
+    "spacing(x)",
+    "0",
+    missing={0: "the distance to the next floating-point number is no function of real numbers"},
+    ufunc="spacing",
+)
+elementwise("nextafter(x1, x2)", "nextafter(x1, x2)", "1", "0", ufunc="nextafter", doc="x1 but for one rounding.")
 
 # -- special functions ------------------------------------------------------------------------
 elementwise("expit(x)", "expit(x)", "y*(1 - y)")

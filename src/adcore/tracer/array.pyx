@@ -852,6 +852,7 @@ cdef class TracedArray(Traced):
     cdef tuple steps                    # element strides; None when the array is the whole buffer
     cdef tuple own_steps                # element strides, found when first wanted
     cdef int32_t cached, cached_version
+    cdef bint locked                    # read-only, as are its views
 
     cdef int32_t read(self) except -1:
         cdef Buffer buffer = self.buffer
@@ -946,6 +947,18 @@ cdef class TracedArray(Traced):
         if self.steps is not None and self.steps != contiguous(self.shape):
             return wrap(self.trace, self.read(), self.shape).strided(shape, strides, offset)
         return sub_view(self, self.offset + offset, tuple(shape), tuple(strides))
+
+    def stepped(self, tuple shape, tuple steps, int64_t offset=0):
+        """A view of the same buffer with these element strides, from the array's first element on."""
+        cdef int64_t low = self.offset + offset, high = low
+        for d, step in zip(shape, steps):
+            if d and step > 0:
+                high += (d - 1) * step
+            elif d:
+                low += (d - 1) * step
+        if 0 not in shape and (low < 0 or high >= size_at(self.trace.tape.ints, self.trace.tape.code[self.buffer.value].shape)):
+            raise IndexError(f"{where_text()}a view of shape {shape} leaves the array's memory")
+        return sub_view(self, self.offset + offset, shape, steps)
 
     def shape_to(self, tuple shape):
         """Reshape: a view when NumPy would give one, else a copy."""
@@ -1042,11 +1055,45 @@ cdef class TracedArray(Traced):
             return
         fancy_set(self, key, x)
 
+    def __setattr__(self, name, x):
+        if name == "flat":
+            self[...] = np.reshape(x, self.shape) if np.ndim(x) else x
+        elif name == "shape":
+            self.reshape_in_place(x)
+        else:
+            raise AttributeError(f"{where_text()}attribute '{name}' of a traced array cannot be assigned")
+
+    def reshape_in_place(self, shape):
+        """``x.shape = shape``, where no copy is needed."""
+        cdef TracedArray other = self.reshape(shape)
+        if other.buffer is not self.buffer:
+            raise AttributeError(f"{where_text()}incompatible shape for in-place modification: use x = x.reshape(...)")
+        self.shape = other.shape
+        self.steps = other.steps
+        self.own_steps = None
+        self.cached_version = -1
+
+    def read_only(self):
+        """The same view, which refuses assignments."""
+        cdef TracedArray array = sub_view(self, self.offset, self.shape, self.element_strides())
+        array.locked = True
+        return array
+
+    cdef int check_writable(self) except -1:
+        if self.locked:
+            raise ValueError(f"{where_text()}assignment destination is read-only")
+        return 0
+
+    @property
+    def writeable(self):
+        return not self.locked
+
     cdef int put_element(self, int64_t at, object x) except -1:
         cdef Buffer buffer = self.buffer
         cdef Trace trace = self.trace
         cdef TracedScalar scalar
         cdef int code = trace.tape.code[buffer.value].dtype
+        self.check_writable()
         if isinstance(x, TracedScalar) and (<TracedScalar>x).trace is trace:
             scalar = <TracedScalar>x
         else:
@@ -1107,6 +1154,7 @@ cdef TracedArray sub_view(TracedArray of, int64_t offset, tuple shape, tuple ste
     cdef TracedArray array = TracedArray.__new__(TracedArray)
     array.trace = of.trace
     array.buffer = of.buffer
+    array.locked = of.locked
     array.shape = shape
     array.offset = offset
     array.steps = steps
@@ -1315,6 +1363,7 @@ cdef int fancy_set(TracedArray array, object key, object x) except -1:
     cdef Trace trace = array.trace
     cdef int32_t value, offsets
     cdef Buffer buffer = array.buffer
+    array.check_writable()
     if isinstance(key, Traced) and key.dtype == np.bool_ and (<object>key).shape == array.shape and is_scalar_like(x):
         write(array, elementwise("where", key, x, array))
         return 0
@@ -1369,6 +1418,7 @@ cdef int write(TracedArray view, object x) except -1:
     cdef int32_t value
     cdef TracedArray source
     trace.check()
+    view.check_writable()
     source = as_array_of(trace, x)
     # NumPy drops leading dimensions of size 1 of what is assigned
     while len(source.shape) > len(view.shape) and source.shape[0] == 1:

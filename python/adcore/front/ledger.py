@@ -1,0 +1,69 @@
+"""The ledger: what adcore does with each overridable function of NumPy and each function of scipy.special."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.char
+import numpy.fft
+import numpy.lib.recfunctions
+import numpy.polynomial
+import numpy.strings  # noqa: F401  (modules that NumPy loads when they are first used, so that the list is complete)
+from numpy.testing.overrides import get_overridable_numpy_array_functions, get_overridable_numpy_ufuncs
+
+from ..tracer import array as traced
+from . import dispatch, special
+
+dispatch.load()
+
+ALIASES = frozenset("fabs radians degrees invert bitwise_and bitwise_or bitwise_xor conjugate float_power".split())
+BOOLEAN = frozenset(row.ufunc for row in traced.optable.ROWS if row.boolean)
+# op of the table -> the name SciPy has for it
+IN_TABLE = {"erf": "erf", "erfc": "erfc", "expit": "expit", "gammaln": "gammaln", "digamma": "digamma"}
+
+
+def status(f: Any) -> str:
+    """``"recorded"``, ``"values"`` (computed on values) or ``"refused"`` (where an argument is differentiated)."""
+    return "recorded" if f in dispatch.TABLE else "values" if f in dispatch.ON_VALUES else "refused"
+
+
+def functions() -> dict[str, Any]:
+    """NumPy's overridable functions by name."""
+    found = {dispatch.name_of(f): f for f in get_overridable_numpy_array_functions()}
+    return {name: dispatch.named(name.removeprefix("np.")) or f for name, f in sorted(found.items())}
+
+
+def ufuncs() -> dict[str, Any]:
+    return {u.__name__: u for u in sorted(get_overridable_numpy_ufuncs(), key=lambda u: str(u.__name__))}
+
+
+def ufunc_status(uf: Any) -> str:
+    name = uf.__name__
+    if name in traced.optable.UFUNC_OP or name in dispatch.UFUNCS or name in ALIASES:
+        return "recorded"
+    return "values" if name in dispatch.UFUNCS_ON_VALUES else "refused"
+
+
+def special_status() -> dict[str, str]:
+    """The functions of scipy.special that adcore knows, and what it does with them."""
+    rows = {row.of: "recorded" for row in special.TABLE.values() if row.of not in special.OWN and row.of not in special.REFUSED}
+    found = dict.fromkeys(special.REFUSED, "refused") | dict.fromkeys(special.REBOUND, "recorded") | rows
+    found |= dict.fromkeys([*IN_TABLE, "cbrt", "exp2", "expm1", "log1p", "ndtr", "psi"], "recorded")
+    return dict(sorted((found | {"gammasgn": "values", "round": "values"}).items()))
+
+
+def fixed_arguments() -> dict[str, list[str]]:
+    """The arguments of functions of scipy.special that must be constant."""
+    return {row.of: list(row.fixed) for row in special.TABLE.values() if row.fixed and row.of not in special.REFUSED}
+
+
+def gaps() -> list[str]:
+    """All that is refused, a line each."""
+    refused = [name for name, known in special_status().items() if known == "refused"]
+    partly = [f"{name}: {', '.join(args)}" for name, args in sorted(fixed_arguments().items())]
+    return [
+        *[name for name, f in functions().items() if status(f) == "refused"],
+        *[f"ufunc {name}" for name, u in ufuncs().items() if ufunc_status(u) == "refused"],
+        *[f"scipy.special.{name}" for name in refused],
+        *[f"scipy.special.{text}" for text in partly],
+    ]

@@ -148,9 +148,10 @@ def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
         result = methods.BY_NAME[method](uf, *inputs, **kwargs)
     else:
         raise refuse(f"np.{uf.__name__}.{method}")
-    if dtype is not None and traced.is_traced(result):
-        result = result.astype(dtype)
-    if out is None and where is not True:
+    if dtype is not None:
+        result = tuple(cast(r, dtype) for r in result) if isinstance(result, tuple) else cast(result, dtype)
+    targets = out if isinstance(out, tuple) else (out,)
+    if where is not True and any(t is None for t in targets):
         raise errors.ArgumentError(
             f"{traced.where_text()}np.{uf.__name__} with where= but without out= leaves elements undefined: give out="
         )
@@ -164,6 +165,8 @@ def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
 def cast(result: Any, dtype: Any) -> Any:
     if not traced.is_traced(result):
         return result
+    if np.dtype(dtype).kind == "c" or isinstance(result, traced.TracedComplex):
+        return result.astype(dtype)
     if np.dtype(dtype).kind not in "fb":
         raise unsupported("a ufunc", f"dtype={np.dtype(dtype)}", "use a floating dtype")
     return traced.cast_to(result, dtype)

@@ -50,7 +50,8 @@ def shortened(x: Any, axis: int, keepdims: bool, folded: Any) -> Any:
 
 def reduce(uf: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False, **kw: Any) -> Any:
     """``uf.reduce``: by the function of NumPy that it is, or in pairs."""
-    x = arr(x)
+    if not traced.holds_complex((x,)):
+        x = arr(x)
     if uf in REDUCTIONS:
         return function(REDUCTIONS[uf], (x,), {"axis": axis, "keepdims": keepdims, **kw})
     initial = kw.pop("initial", np._NoValue)
@@ -75,7 +76,8 @@ def reduce(uf: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False, **kw: An
 
 def accumulate(uf: np.ufunc, x: Any, axis: int = 0) -> Any:
     """``uf.accumulate``: by cumulative functions, or by doubling."""
-    x = arr(x)
+    if not traced.holds_complex((x,)):
+        x = arr(x)
     axis = axis_of(axis, len(x.shape))
     if uf in ACCUMULATIONS:
         return function(ACCUMULATIONS[uf], (x,), {"axis": axis})
@@ -120,6 +122,10 @@ def at(uf: np.ufunc, target: Any, index: Any, *operand: Any) -> None:
             f"{traced.where_text()}np.{uf.__name__}.at into a plain array would drop the derivative: make the array "
             "inside the differentiated function"
         )
+    if isinstance(target, traced.TracedComplex) and uf in (np.add, np.subtract):
+        for part, added in ((target.re, np.real(operand[0])), (target.im, np.imag(operand[0]))):
+            at(uf, part, index, added)
+        return
     positions = np.arange(target.size).reshape(target.shape)[values(index)]
     if uf in (np.add, np.subtract):
         x = operand[0] if uf is np.add else -operand[0]

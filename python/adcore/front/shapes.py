@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import itertools
 import math
 import operator
@@ -795,6 +796,10 @@ class Flags:
 def view(a: Any, dtype: Any = None, type: Any = None) -> Any:
     if dtype is None or dtype is np.ndarray or (not isinstance(dtype, builtin_type) and np.dtype(dtype) == a.dtype):
         return a[...]
+    if not isinstance(dtype, builtin_type) or dtype is builtins.complex or issubclass(dtype, np.complexfloating):
+        from .complex import view_of_real
+
+        return view_of_real(a, dtype)
     raise unsupported("ndarray.view", f"dtype={dtype}", "the meaning of the bytes decides the derivative; use astype for numbers")
 
 

@@ -31,9 +31,7 @@ def points(row):
     return [np.array(OWN_POINTS.get(row.name, {}).get(a, POINTS[a])) for a in row.args]
 
 
-CASES = [
-    (name, k) for name, row in special.TABLE.items() for k, a in enumerate(row.args) if a not in row.fixed and name not in special.WITHHELD
-]
+CASES = [(name, k) for name, row in special.TABLE.items() for k, a in enumerate(row.args) if a not in row.fixed]
 FIXED = [(name, k) for name, row in special.TABLE.items() for k, a in enumerate(row.args) if a in row.fixed]
 
 

@@ -46,7 +46,7 @@ def ufunc_status(uf: Any) -> str:
 
 def special_status() -> dict[str, str]:
     """The functions of scipy.special that adcore knows, and what it does with them."""
-    rows = {row.of: "recorded" for row in special.TABLE.values() if row.of not in special.OWN and row.of not in special.REFUSED}
+    rows = {row.of: "recorded" for row in special.TABLE.values() if row.of not in special.OWN}
     found = dict.fromkeys(special.REFUSED, "refused") | dict.fromkeys(special.REBOUND, "recorded") | rows
     found |= dict.fromkeys([*IN_TABLE, "cbrt", "exp2", "expm1", "log1p", "ndtr", "psi"], "recorded")
     return dict(sorted((found | {"gammasgn": "values", "round": "values"}).items()))
@@ -54,7 +54,7 @@ def special_status() -> dict[str, str]:
 
 def fixed_arguments() -> dict[str, list[str]]:
     """The arguments of functions of scipy.special that must be constant."""
-    return {row.of: list(row.fixed) for row in special.TABLE.values() if row.fixed and row.of not in special.REFUSED}
+    return {row.of: list(row.fixed) for row in special.TABLE.values() if row.fixed}
 
 
 def gaps() -> list[str]:

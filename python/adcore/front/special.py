@@ -50,7 +50,8 @@ class Special:
 
     def evaluate(self, params: Any, *arrays: Any) -> Any:
         with np.errstate(all="ignore"):
-            result = function_of(self.of)(*arrays)
+            whole = WHOLE.get(self.of)
+            result = function_of(self.of)(*[x.astype(np.intp) if self.args[k] == whole else x for k, x in enumerate(arrays)])
         return np.asarray(result if self.output is None else result[self.output], dtype=arrays[0].dtype)
 
     def partial(self, k: int, y: Any, args: Any) -> Any:
@@ -73,10 +74,11 @@ class Special:
         """Record the function of arguments of which one is traced."""
         if len(args) != len(self.args):
             raise TypeError(f"{traced.where_text()}scipy.special.{self.of} takes {len(self.args)} arguments, {len(args)} were given")
-        for k, x in enumerate(args):
-            if self.args[k] in self.fixed and any_active(x):
-                raise self.missing(k)
         trace = traced.find_trace(args)
+        for k, x in enumerate(args):
+            # in a rule all arguments look active: there, what is wanted decides
+            if self.args[k] in self.fixed and not trace.standalone and any_active(x):
+                raise self.missing(k)
         arrays = [traced.as_traced(trace, x) for x in args]
         shape = np.broadcast_shapes(*[a.shape for a in arrays])
         scalar, shape = not shape, shape or (1,)
@@ -87,6 +89,7 @@ class Special:
 TABLE: dict[str, Special] = {}
 OUTPUTS: dict[str, list[Special]] = {}  # functions with several results
 REFUSED: dict[str, str] = {}
+WHOLE = {"eval_hermite": "n", "eval_hermitenorm": "n", "bdtr": "n", "bdtrc": "n", "bdtri": "n"}  # arguments that SciPy wants as integers
 
 
 def special(signature: str, *partials: str, fixed: dict[str, str] | None = None, of: str = "", output: int | None = None) -> None:
@@ -392,19 +395,6 @@ refused(
     "obl_ang1 obl_ang1_cv obl_cv obl_rad1 obl_rad1_cv obl_rad2 obl_rad2_cv "
     "pro_ang1 pro_ang1_cv pro_cv pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv",
 )
-# rows whose values do not agree with differences at every point of the tests are not offered
-WITHHELD = frozenset(
-    (
-        "am bdtr bdtrc bdtri cn dn elliprf eval_chebyc eval_chebys eval_chebyt eval_chebyu eval_gegenbauer eval_genlaguerre "
-        "eval_hermite eval_hermitenorm eval_jacobi eval_laguerre eval_legendre eval_sh_chebyt eval_sh_chebyu eval_sh_jacobi "
-        "eval_sh_legendre expn hyp0f1 hyp1f1 hyp2f1 hyperu iv ive jn jv jve kn kv kve modstruve pbdv_d pbdv_dp polygamma sn "
-        "spherical_in spherical_jn spherical_kn spherical_yn struve yn yv yve zeta "
-    ).split()
-)
-for _name in WITHHELD:
-    if UFUNCS.pop(_name, None) is None:
-        OUTPUTS.pop(TABLE[_name].of, None)
-    REFUSED[TABLE[_name].of] = "its derivative is not written"
 REASONS.update(REFUSED)
 UFUNCS_ON_VALUES.update({"gammasgn", "round"})
 UFUNCS.update({name: (lambda *args, _rows=rows: tuple(row(*args) for row in _rows)) for name, rows in OUTPUTS.items()})
@@ -545,5 +535,3 @@ REBOUND: dict[str, Callable[..., Any]] = {
     "kvp": derivative_of("kv", 1.0),
     **{name: spherical(name) for name in ("spherical_jn", "spherical_yn", "spherical_in", "spherical_kn")},
 }
-for _name in WITHHELD:
-    REBOUND.pop(_name, None)

@@ -24,6 +24,11 @@ _WHERE = {
     "hessian": "transforms.jacobian",
     **dict.fromkeys(("sparse_jacobian", "sparse_hessian", "SparseJacobian", "SparseHessian"), "transforms.sparse"),
     "trace": "transforms.recording",
+    "checkpoint": "transforms.checkpoint",
+    "loop": "transforms.checkpoint",
+    "custom_vjp": "rules",
+    "custom_jvp": "rules",
+    "primitive": "rules",
     "testing": "testing",
 }
 

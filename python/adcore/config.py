@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import importlib
 import os
+import re
 import sys
 import threading
 import types
@@ -62,6 +63,7 @@ def initial() -> dict[str, Any]:
         "optimise": True,
         "threads": initial_threads(),
         "conjugate": False,
+        "memory": "1GB",
     }
 
 
@@ -90,6 +92,19 @@ def threads() -> int:
     """How many threads a sweep may use."""
     local = _local.get()
     return int((_global if local is None or "threads" not in local else local)["threads"])
+
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def bytes_of(memory: int | str) -> int:
+    """A number of bytes: an integer, or text such as ``"2GB"`` or ``"512 MiB"``."""
+    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
+        return memory
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([A-Za-z]*)\s*", memory) if isinstance(memory, str) else None
+    if found is None or found[2].upper() not in UNITS or float(found[1]) == 0.0:
+        raise ValueError(f"memory={memory!r}: give bytes, or text such as '2GB'")
+    return int(float(found[1]) * UNITS[found[2].upper()])
 
 
 def _name(unchecked: bool, noalias: bool, isa: str) -> str:
@@ -186,6 +201,8 @@ class _Config(types.ModuleType):
         ``conjugate=True`` makes the gradient by a complex x = a + ib be df/da + i df/db, the direction of steepest ascent,
         instead of df/da - i df/db.
 
+        ``memory`` is how many bytes a loop may use for stored states (`loop`): a number, or text such as ``"2GB"``.
+
         Examples
         --------
         >>> import adcore
@@ -206,6 +223,8 @@ class _Config(types.ModuleType):
             elif name == "threads":
                 if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= THREADS_MAX:
                     raise ValueError(f"threads={value!r}: give an integer from 1 to {THREADS_MAX}")
+            elif name == "memory":
+                bytes_of(value)
             elif not isinstance(value, bool):
                 raise TypeError(f"{name}={value!r}: give True or False")
         return _Setting(changes)

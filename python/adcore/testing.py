@@ -136,7 +136,7 @@ def check_direction(
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             exact = complex(at(1e-30j)).imag / 1e-30
-    except (TypeError, ValueError, AttributeError, errors.AdcoreError, np.exceptions.ComplexWarning):
+    except Exception:  # whatever a function raises that does not take complex numbers
         return
     # abs, max and comparisons are not analytic: there the complex step says something else
     if abs(exact - difference) <= scale + noise and not abs(ours - exact) <= 1e-9 * (abs(exact) + abs(ours)) + atol:

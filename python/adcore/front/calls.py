@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from .. import errors
+from ..passes.optimise import optimise
+from ..passes.reverse import reverse
 from ..tape.program import DTYPE_NAMES
 from ..tracer import array as traced
-from . import rebind
 
 Specs = tuple[tuple[tuple[int, ...], str], ...]
 
@@ -33,18 +34,16 @@ class Family:
         ``evaluate(params, *arrays)`` gives one float array of at least one dimension.
     vjp : callable or None
         ``vjp(params, wanted, g, y, *args)`` gives the adjoint of each argument that is wanted (None for the others), in
-        NumPy; None where no rule is written.
+        NumPy.
     jvp : callable or None
-        ``jvp(params, tangents, y, *args)`` gives the tangent of y; a tangent is None where it is zero.
-    user : bool
-        The rules are a user's own functions, which run with rebound names.
+        ``jvp(params, tangents, y, *args)`` gives the tangent of y; a tangent is None where it is zero. One of the two
+        rules serves both modes.
     """
 
     name: str
     evaluate: Callable[..., Any]
     vjp: Callable[..., Any] | None = None
     jvp: Callable[..., Any] | None = None
-    user: bool = False
 
 
 class Call:
@@ -68,15 +67,15 @@ class Call:
 
     def adjoint_program(self, specs: Sequence[Any], wanted: tuple[bool, ...], place: Any) -> Any:
         """The program from (g, y, args...) to the adjoints that are wanted; specs are those of y and the arguments."""
-        if self.family.vjp is None:
+        if self.family.vjp is None and self.family.jvp is None:
             raise errors.MissingDerivative(place, self.family.name, wanted.index(True), "no reverse rule is written")
-        return recorded(self, "vjp", tuple(specs), wanted, place)
+        return recorded(self, "vjp", tuple(specs), wanted)
 
     def tangent_program(self, specs: Sequence[Any], given: tuple[bool, ...], place: Any) -> Any:
         """The program from (y, args..., the tangents that are given) to the tangent of y."""
-        if self.family.jvp is None:
+        if self.family.vjp is None and self.family.jvp is None:
             raise errors.MissingDerivative(place, self.family.name, given.index(True), "no forward rule is written")
-        return recorded(self, "jvp", tuple(specs), given, place)
+        return recorded(self, "jvp", tuple(specs), given)
 
 
 def rule_trace() -> Any:
@@ -89,7 +88,7 @@ def inputs(trace: Any, specs: Specs) -> list[Any]:
     return [trace.abstract_input(shape, DTYPE_NAMES.index(dtype)) for shape, dtype in specs]
 
 
-def recorded(call: Call, mode: str, specs: Specs, chosen: tuple[bool, ...], place: Any) -> Any:
+def recorded(call: Call, mode: str, specs: Specs, chosen: tuple[bool, ...]) -> Any:
     """A rule's program; recorded once for each shape."""
     try:
         return kept(call, mode, specs, chosen)
@@ -106,31 +105,97 @@ def kept(call: Call, mode: str, specs: Specs, chosen: tuple[bool, ...]) -> Any:
     return record(call, mode, specs, chosen)
 
 
-def record(call: Call, mode: str, all_specs: Specs, chosen: tuple[bool, ...]) -> Any:
-    trace = rule_trace()
+def record(call: Call, mode: str, specs: Specs, chosen: tuple[bool, ...]) -> Any:
+    """The program of the derivative, by the rule of this mode or else as the transpose of the other."""
     family = call.family
-    y_spec, *specs = all_specs
+    if (family.vjp if mode == "vjp" else family.jvp) is None:
+        return transposed(record(call, "jvp" if mode == "vjp" else "vjp", specs, chosen), mode, specs, chosen, family.name)
     rule: Any = family.vjp if mode == "vjp" else family.jvp
-    if family.user:
-        rule = rebind.rebound(rule, trace)
+    return (record_adjoint if mode == "vjp" else record_tangent)(functools.partial(rule, call.params), specs, chosen, family.name)
+
+
+def record_adjoint(rule: Callable[..., Any], all_specs: Specs, wanted: tuple[bool, ...], name: str, surroundings: Any = None) -> Any:
+    """The program of ``rule(wanted, g, y, *args)``."""
+    y_spec, *specs = all_specs
+    trace = rule_trace()
     with trace:
-        if mode == "vjp":
-            g, y, *args = inputs(trace, (y_spec, y_spec, *specs))
-            found = rule(call.params, chosen, g, y, *args)
-            outputs = [x for x, use in zip(found, chosen, strict=True) if use]
-            for x, (shape, _) in zip(outputs, [s for s, use in zip(specs, chosen, strict=True) if use], strict=True):
-                if x is None or np.shape(x) != shape:
-                    raise errors.AdcoreError(f"the reverse rule of {family.name} gives {np.shape(x)} for an argument of shape {shape}")
-        else:
-            y, *args = inputs(trace, (y_spec, *specs))
-            given = iter(inputs(trace, tuple(s for s, use in zip(specs, chosen, strict=True) if use)))
-            tangents = [next(given) if use else None for use in chosen]
-            outputs = [rule(call.params, tangents, y, *args)]
-            if np.shape(outputs[0]) != y_spec[0]:
-                raise errors.AdcoreError(f"the forward rule of {family.name} gives {np.shape(outputs[0])}, the value is {y_spec[0]}")
-        trace.tape.set_results([traced.value_number(x if traced.is_traced(x) else traced.as_traced(trace, x)) for x in outputs])
+        trace.surroundings = surroundings
+        g, y, *args = inputs(trace, (y_spec, y_spec, *specs))
+        found = rule(wanted, g, y, *args)
+        outputs = [x for x, use in zip(found, wanted, strict=True) if use]
+        for k, (x, (shape, _)) in enumerate(zip(outputs, [s for s, use in zip(specs, wanted, strict=True) if use], strict=True)):
+            if x is None or np.shape(x) != shape:
+                raise errors.ArgumentError(f"the reverse rule of {name} gives {kind(x)} for active argument {k}, which has shape {shape}")
+        return finished(trace, outputs, name)
+
+
+def record_tangent(rule: Callable[..., Any], all_specs: Specs, given: tuple[bool, ...], name: str, surroundings: Any = None) -> Any:
+    """The program of ``rule(tangents, y, *args)``."""
+    y_spec, *specs = all_specs
+    trace = rule_trace()
+    with trace:
+        trace.surroundings = surroundings
+        y, *args = inputs(trace, (y_spec, *specs))
+        moves = iter(inputs(trace, tuple(s for s, use in zip(specs, given, strict=True) if use)))
+        tangents = [next(moves) if use else None for use in given]
+        found = rule(tangents, y, *args)
+        if found is None or np.shape(found) != y_spec[0]:
+            raise errors.ArgumentError(f"the forward rule of {name} gives {kind(found)}, the value has shape {y_spec[0]}")
+        return finished(trace, [found], name)
+
+
+def kind(x: Any) -> str:
+    return "None" if x is None else f"shape {np.shape(x)}"
+
+
+def finished(trace: Any, outputs: Sequence[Any], name: str) -> Any:
+    """The tape of a rule with these outputs."""
+    trace.tape.set_results([traced.value_number(traced.as_traced(trace, x)) for x in outputs])
+    if any(x is not None for x in trace.inputs):
+        raise errors.ArgumentError(
+            f"a derivative rule of {name} reads a traced value from outside: pass it as an argument (or residual) of the rule"
+        )
     trace.close()
     return trace.tape
+
+
+def transposed(program: Any, mode: str, specs: Specs, chosen: tuple[bool, ...], name: str) -> Any:
+    """A rule for one mode from the program of the other: the adjoint of a linear map.
+
+    The forward program takes (y, args, tangents), the reverse one (g, y, args); each is linear in what it is given to
+    move, so the adjoint of that does not depend on it.
+    """
+    n = len(specs) - 1
+    moved = [k + n + 1 for k in range(sum(chosen))] if mode == "vjp" else [0]
+    outputs = range(1 if mode == "vjp" else sum(chosen))
+    pulled = reverse(program, moved, list(outputs))
+    pulled.set_results(pulled.outputs[len(outputs) :])
+    pulled = optimise(pulled)
+    if reads(pulled, moved):
+        raise errors.ArgumentError(f"a derivative rule of {name} is not linear in the {'tangents' if mode == 'vjp' else 'adjoint'}")
+    trace = rule_trace()
+    with trace:
+        given = inputs(trace, (specs[0],) if mode == "vjp" else ())
+        y, *args = inputs(trace, specs)
+        if mode == "jvp":
+            given = inputs(trace, tuple(s for s, use in zip(specs[1:], chosen, strict=True) if use))
+        # what the map is linear in is not read: anything of its shape will do
+        unread = [x for x, use in zip(args, chosen, strict=True) if use]
+        arguments = [y, *args, *unread, *given] if mode == "vjp" else [y, y, *args, *given]
+        return finished(trace, trace.inline(pulled, arguments, [], []), name)
+
+
+def reads(program: Any, numbers: Sequence[int]) -> bool:
+    """Do the outputs of a program depend on these inputs?"""
+    live = set(program.outputs)
+    for k in range(len(program) - 1, -1, -1):
+        if k not in live:
+            continue
+        instruction = program.instruction(k)
+        if instruction["op"] == "INPUT" and instruction["param"] in numbers:
+            return True
+        live.update(instruction["args"])
+    return False
 
 
 def apply(family: Family, params: Any, shape: tuple[int, ...], *args: Any) -> Any:

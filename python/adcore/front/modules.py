@@ -74,13 +74,28 @@ def imported(name: str, globals: Any = None, locals: Any = None, fromlist: Any =
     """``__import__`` for the time of a recording: what f imports has twins as well."""
     module = builtins.__import__(name, globals, locals, fromlist, level)
     stack = getattr(_running, "stack", None)
-    if stack:
+    if stack and stack[-1].numpy is not None:
         found = [module, *[getattr(module, part, None) for part in fromlist or ()]]
         if "." in name and not fromlist:
             found.append(sys.modules.get(name))
         stack[-1].extend(found)
         return stack[-1].find[1](module)
     return module
+
+
+class Plainly:
+    """The time in which an opaque function runs: NumPy is NumPy, whatever is being recorded."""
+
+    numpy = None
+
+    def __enter__(self) -> None:
+        stack = getattr(_running, "stack", None)
+        if stack is None:
+            stack = _running.stack = []
+        stack.append(self)
+
+    def __exit__(self, *_: object) -> None:
+        _running.stack.pop()
 
 
 # -- which modules --------------------------------------------------------------------------

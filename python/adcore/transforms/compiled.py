@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import config, errors, trees
+from .. import errors, trees
 from ..front import rebind
 from ..front.surroundings import Surroundings, Token
-from ..plan.lower import lower
 from ..sweep import engine
 from ..sweep.replay import Replay
 from ..tracer import array as traced
@@ -145,7 +144,7 @@ class Compiled:
             trace.tape.set_results(numbers)
         finally:
             trace.close()
-        plan = lower(engine.prepare(trace.tape), config.optimise())
+        plan = engine.plan_of(engine.prepare(trace.tape))
         replay = Replay(plan, trace.consts, trace.scalars, leaves, guards, surroundings, template, Slot, written)
         self.recordings += 1
         given = [x for x, _, _ in leaves]

@@ -133,10 +133,13 @@ cdef class Forward:
         cdef Instr *instr = &self.old.code[value]
         cdef int32_t x
         args = self.old.args_list(value)
-        given = tuple([self.tangent[x] != NONE for x in args])
+        silent = getattr(self.old.rules[instr.param], "silent", ())      # positions that no tangent flows from
+        given = tuple([self.tangent[x] != NONE and k not in silent for k, x in enumerate(args)])
+        if True not in given:
+            return NONE
         program = self.old.rules[instr.param].tangent_program(
             [(self.old.shape_tuple(x), DTYPE_NAMES[self.old.code[x].dtype]) for x in [value, *args]], given, self.place(value))
-        inputs = [self.number[value], *[self.number[x] for x in args], *[self.dense(x) for x in args if self.tangent[x] != NONE]]
+        inputs = [self.number[value], *[self.number[x] for x in args], *[self.dense(x) for x, use in zip(args, given) if use]]
         return self.new.in_shape(self.new.inline(program, inputs)[0], self.shape_of(value), instr.dtype)
 
     cdef int32_t rule(self, int32_t value) except -2:

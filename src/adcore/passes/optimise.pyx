@@ -3,9 +3,11 @@
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, uint8_t
 
-from adcore.optable.opcodes cimport AD_OP_INPUT
+import numpy as np
+
+from adcore.optable.opcodes cimport AD_OP_CALL, AD_OP_CONST, AD_OP_INPUT, AD_OP_SCALAR
 from adcore.passes.builder cimport Builder
-from adcore.tape.program cimport Program, arg, n_args
+from adcore.tape.program cimport Instr, Program, arg, n_args
 
 
 def simplify(Program program):
@@ -32,6 +34,54 @@ def dead_code(Program program):
 def optimise(Program program):
     """What is done to every program before and after it is differentiated."""
     return dead_code(simplify(program))
+
+
+def strip(Program program):
+    """Put its first argument in the place of each call that only carries a derivative rule, and optimise again.
+
+    Keeps: outputs and their order. Loses: the rules, so what comes out is not differentiated any more.
+    """
+    cdef set carriers = {k for k, rule in enumerate(program.rules) if getattr(rule, "transparent", False)}
+    cdef int32_t[::1] new
+    cdef Builder builder
+    cdef Instr *instr
+    cdef Py_ssize_t i
+    if not carriers:
+        return program
+    builder = Builder(program)
+    new = np.empty(program.length + 1, dtype=np.int32)
+    for i in range(program.length):
+        instr = &program.code[i]
+        if instr.op == AD_OP_CALL and instr.param in carriers:
+            new[i] = new[arg(instr, program.ints, 0)]
+        else:
+            new[i] = builder.translate(program, <int32_t>i, &new[0])
+    builder.out.set_results([new[program.results[i]] for i in range(program.n_results)])
+    return dead_code(builder.out)
+
+
+def all_inputs(Program program):
+    """The program with its constants and floats as further inputs, in this order after its own.
+
+    Keeps: instructions and outputs.
+    """
+    cdef Builder builder = Builder(program, False)
+    cdef int32_t[::1] new = np.empty(program.length + 1, dtype=np.int32)
+    cdef Instr *instr
+    cdef Py_ssize_t i
+    cdef int32_t first
+    for i in range(program.length):
+        instr = &program.code[i]
+        if instr.op != AD_OP_CONST and instr.op != AD_OP_SCALAR:
+            new[i] = builder.translate(program, <int32_t>i, &new[0])
+            continue
+        first = program.n_inputs + (0 if instr.op == AD_OP_CONST else program.n_consts)
+        new[i] = builder.append(AD_OP_INPUT, instr.dtype, 0, -1, -1, -1, builder.copy_shape(program, instr.shape),
+                                first + instr.param)
+    builder.out.n_inputs = program.n_inputs + program.n_consts + program.n_scalars
+    builder.out.n_consts = builder.out.n_scalars = 0
+    builder.out.set_results([new[program.results[i]] for i in range(program.n_results)])
+    return builder.out
 
 
 cdef uint8_t *mark_live(Program program) except NULL:

@@ -338,7 +338,10 @@ cdef class Reverse:
         cdef int k, n = n_args(instr)
         cdef int32_t x
         args = self.old.args_list(value)
-        wanted = tuple([bool(self.active[x]) for x in args])
+        silent = getattr(self.old.rules[instr.param], "silent", ())      # positions that no adjoint flows to
+        wanted = tuple([bool(self.active[x]) and k not in silent for k, x in enumerate(args)])
+        if True not in wanted:
+            return 0
         program = self.old.rules[instr.param].adjoint_program(
             [(self.old.shape_tuple(x), DTYPE_NAMES[self.old.code[x].dtype]) for x in [value, *args]], wanted, self.place(value))
         results = self.new.inline(program, [g, self.number[value], *[self.number[x] for x in args]])

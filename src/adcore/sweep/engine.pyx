@@ -19,7 +19,7 @@ import numpy as np
 
 from adcore import config, errors
 from adcore.passes.forward import forward
-from adcore.passes.optimise import optimise
+from adcore.passes.optimise import optimise, strip
 from adcore.passes.reverse import reverse
 from adcore.passes.widen import widen
 from adcore.plan.lower import lower
@@ -239,6 +239,11 @@ def find_plan(Program program, object mode, make):
     return plan
 
 
+def same(Program a, Program b):
+    """Are two programs equal, to the byte?"""
+    return a.same_as(b)
+
+
 def clear_plans():
     """Forget every cached plan and the memory they keep."""
     with plans_lock:
@@ -257,9 +262,9 @@ def apply(Program program, str mode, tuple wrt, list inputs, list consts, list s
     """Outputs of the program that a mode makes of this one; see ``derived``."""
     if width:
         found, scaled = derived(program, mode, wrt, width)
-        plan = find_plan(program, (mode, wrt, config.optimise(), width), lambda: lower(found, config.optimise()))
+        plan = find_plan(program, (mode, wrt, config.optimise(), width), lambda: plan_of(found))
         return run(plan, inputs, all_consts(consts, scaled), scalars)
-    plan = find_plan(program, (mode, wrt, config.optimise()), lambda: lower(derive(program, mode, wrt), config.optimise()))
+    plan = find_plan(program, (mode, wrt, config.optimise()), lambda: plan_of(derive(program, mode, wrt)))
     return run(plan, inputs, consts, scalars)
 
 
@@ -304,6 +309,11 @@ cdef Program derive(Program program, str mode, tuple wrt):
     if mode == "push forward":
         return prepare(forward(primal, list(wrt)))
     raise ValueError(f"no mode {mode!r}")
+
+
+def plan_of(program):
+    """The plan of a program that is not differentiated any more."""
+    return lower(strip(program), config.optimise())
 
 
 def prepare(program):

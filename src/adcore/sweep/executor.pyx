@@ -532,9 +532,14 @@ cdef int run_call(const Step *step, Plan plan, char **bases, PyObject *failures)
         args = []
         for k in range(n):  # no-cython-lint
             args.append(operand(&numbers, bases, False))
-        result = plan.calls[step.count].evaluate(*args)
+        rule = plan.calls[step.count]
+        into = getattr(rule, "into", None)
+        if into is not None:
+            into(y, *args)
+            return 0
+        result = rule.evaluate(*args)
         if np.shape(result) != y.shape:
-            raise errors.PlanError(f"{plan.calls[step.count]} gave shape {np.shape(result)}, its rule says {y.shape}")
+            raise errors.PlanError(f"{rule} gave shape {np.shape(result)}, it was recorded with {y.shape}")
         y[...] = result
     except BaseException as error:
         (<list>failures).append(error)

@@ -106,6 +106,7 @@ cdef class Trace:
     cdef dict lifted                    # (id of trace, value) -> value here
     cdef readonly list guards           # (value, what it was found to be); None: nobody replays
     cdef public object surroundings     # what f reads besides its arguments, when somebody replays
+    cdef public object blind            # why values must not be looked at, if so
     cdef readonly bint standalone       # binds nothing: numbers and arrays are part of the program
     cdef uint8_t *active
     cdef Py_ssize_t active_capacity
@@ -226,7 +227,7 @@ cdef class Trace:
         cdef TracedScalar number
         if isinstance(array, Traced):
             array = frozen(array)
-            value = self.add_input(array, active)
+            value = self.add_input(array, active or (<Traced>array).is_active())
             if isinstance(array, TracedScalar):
                 number = <TracedScalar>array
                 return make_scalar(self, value, number.code, number.known, number.number)
@@ -248,7 +249,7 @@ cdef class Trace:
             raise errors.AdcoreError(
                 f"{where_text()}values of two differentiations meet: a value traced by an inner one has left it "
                 "other than as its result. Return it instead.")
-        value = self.add_input(frozen(x), False)
+        value = self.add_input(frozen(x), x.is_active())
         self.lifted[key] = value
         return value
 
@@ -276,13 +277,7 @@ cdef class Trace:
             x = args[instr.param]
             return operand_of(self, x) if isinstance(x, Traced) or x.ndim else self.number(float(x))
         if instr.op == AD_OP_CONST:
-            snapshot = consts[instr.param]
-            known = self.const_of.get(id(snapshot))
-            if known is None:
-                value = self.new_constant(snapshot)
-                self.const_of[id(snapshot)] = (snapshot, snapshot, value)
-                return value
-            return known[2]
+            return self.shared_constant(consts[instr.param])
         if instr.op == AD_OP_SCALAR:
             return self.number(scalars[instr.param])
         if instr.op == AD_OP_LITERAL:
@@ -316,6 +311,24 @@ cdef class Trace:
         if instr.op < AD_N_ELEMENTWISE and no_derivative[instr.op]:
             self.active[value] = 0
         return value
+
+    cdef int32_t shared_constant(self, object snapshot) except -1:
+        """An array that nobody writes to, bound once for all who use it."""
+        cdef int32_t value
+        known = self.const_of.get(id(snapshot))
+        if known is not None:
+            return known[2]
+        value = self.new_constant(snapshot)
+        self.const_of[id(snapshot)] = (snapshot, snapshot, value)
+        return value
+
+    def call_program(self, rule, list args, list consts, list scalars, tuple shape, dtype):
+        """Record one CALL: ``rule.evaluate(*args, *consts, *scalars)`` gives an array of this shape."""
+        cdef list values = [operand_of(self, x) for x in args]
+        values += [self.shared_constant(x) for x in consts]
+        values += [self.number(x) for x in scalars]
+        self.check()
+        return wrap(self, self.append_call(rule, values, shape, DTYPE_CODE[np.dtype(dtype)]), shape)
 
     cdef int32_t call_index(self, object rule) except -1:
         """Where a rule of a CALL stands in this tape's list."""
@@ -380,9 +393,11 @@ cdef class Trace:
 
     cdef int32_t add_call(self, object rule, tuple args, tuple shape, int code) except -1:
         """A function of whole arrays."""
+        return self.append_call(rule, [operand_of(self, x) for x in args], shape, code)
+
+    cdef int32_t append_call(self, object rule, list values, tuple shape, int code) except -1:
         cdef int32_t at, dims = self.shape_of_tuple(shape)
         cdef int64_t number
-        values = [operand_of(self, x) for x in args]
         at = <int32_t>self.tape.n_ints
         for value in values:
             number = value
@@ -414,6 +429,8 @@ cdef class Trace:
         if found is not None:
             return found
         self.check()
+        if self.blind:
+            raise errors.AdcoreError(f"{where_text()}{self.blind}")
         if self.standalone:
             raise errors.AdcoreError(
                 f"{where_text()}a derivative rule looks at a value: rules are recorded once for all values. Use np.where "
@@ -2070,6 +2087,17 @@ def is_active(x):
     if isinstance(x, TracedComplex):
         return (<TracedComplex>x).re.is_active() or (<TracedComplex>x).im.is_active()
     return isinstance(x, Traced) and (<Traced>x).is_active()
+
+
+def known_value(x):
+    """The plain array that a traced value is now, for our own use: no guard comes of it. Anything else as it is."""
+    return (<Traced>x).known_value() if isinstance(x, Traced) else x
+
+
+def open_trace():
+    """The innermost recording of this thread; None outside of any."""
+    cdef list traces = open_traces()
+    return traces[-1] if traces else None
 
 
 def value_number(x):

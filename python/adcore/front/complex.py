@@ -1130,7 +1130,7 @@ def astype(self: Any, dtype: Any, *args: Any, **kw: Any) -> Any:
 
 
 def view(self: Any, dtype: Any = None) -> Any:
-    """The parts one after the other, as floats; of a view, whose parts cannot move, a copy."""
+    """The parts one after the other, as floats, in one memory with the complex array."""
     dtype = np.dtype(dtype)
     if dtype == self.dtype:
         return self[...]
@@ -1138,9 +1138,10 @@ def view(self: Any, dtype: Any = None) -> Any:
         raise refuse(f"a view of {self.dtype} as {dtype}: the meaning of the bytes decides the derivative. ndarray.view")
     if not self.shape:
         raise ValueError(f"{traced.where_text()}Changing the dtype of a 0d array is only supported if the itemsize is unchanged")
+    if self.base is not None:  # its parts lie in its base's memory and cannot move: writes would be lost
+        raise refuse(f"a view of {self.dtype} as {dtype} of an array that is a view itself (take a copy first). ndarray.view")
     pairs = as_pairs(self)
-    if self.base is None:  # the parts move into the pairs, so that both names stand for one memory
-        self.re, self.im = pairs[..., 0], pairs[..., 1]
+    self.re, self.im = pairs[..., 0], pairs[..., 1]
     return pairs.reshape((*self.shape[:-1], 2 * self.shape[-1]))
 
 

@@ -16,7 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 DEFAULT = ("elementwise:100000", "gmm:d10_K25", "gmm:d20_K50", "lstm:l2_c1024", "ba", "fft:65536", "ode:32", "ode:256")
 MATRICES = ("mlp:784x256x128x10_b128", "gp:200", "gp:1000", "logistic:100x10", "logistic:10000x100")
-ALL = (*DEFAULT, "elementwise:1000", "elementwise:10000000", "gmm:d32_K100", "gmm:d64_K50", "fft:1024", "fft:1048576", *MATRICES)
+SCALAR = ("rosenbrock:10", "straightline:500", "straightline:2500", "straightline:50000", "pip:A4B_deg6", "pip:A4B_deg6x1000")
+ALL = (*DEFAULT, "elementwise:1000", "elementwise:10000000", "gmm:d32_K100", "gmm:d64_K50", "fft:1024", "fft:1048576", *MATRICES, *SCALAR)
 # what issue and design ask for: (peer, most that adcore's time may be of the peer's)
 TARGETS = {
     "elementwise:1000": {"jax": 0.5},

@@ -5,4 +5,4 @@ def by_hand(p):
     return lambda: p.by_hand(*p.args)
 
 
-MAKERS = dict.fromkeys(("mlp", "gp", "logistic"), by_hand)
+MAKERS = dict.fromkeys(("mlp", "gp", "logistic", "rosenbrock"), by_hand)

@@ -110,6 +110,10 @@ def gp(theta, x, y):
     return 0.5 * jnp.sum(z * z) + jnp.sum(jnp.log(jnp.diag(L))) + 0.5 * len(y) * math.log(2 * math.pi)
 
 
+def rosenbrock(x):
+    return jnp.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+
 def better_gmm(p):
     forms = [compiled(gmm_form(centered), p) for centered in (True, False)]
 
@@ -130,4 +134,5 @@ MAKERS = {
     "mlp": mlp,
     "logistic": lambda p: compiled(logistic, p),
     "gp": lambda p: compiled(gp, p),
+    "rosenbrock": lambda p: compiled(rosenbrock, p),
 }

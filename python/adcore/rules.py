@@ -13,7 +13,8 @@ import numpy as np
 from . import errors, trees
 from .front import calls, modules, rebind
 from .front.nested import Nested, Slot, pack, size, unpack
-from .front.surroundings import Surroundings, Token
+from .front.surroundings import Surroundings
+from .sweep.replay import Token
 from .tracer import array as traced
 
 

@@ -16,6 +16,9 @@ SIZES = {
     "mlp": "7x5x4x3_b6",
     "gp": "12",
     "logistic": "20x4",
+    "rosenbrock": "10",
+    "straightline": "300",
+    "pip": "A4B_deg3x4",
 }
 
 

@@ -326,3 +326,56 @@ def test_a_function_that_changes_what_it_reads_runs_each_time():
     g = adcore.compile(adcore.grad(f))
     assert [g(np.ones(2))[0] for _ in range(3)] == [1.0, 2.0, 3.0]
     assert "changes what it reads" in g.why_not
+
+
+class TestTables:
+    """Arguments and surroundings that hold nothing to bind must be what they were, however deep."""
+
+    @staticmethod
+    def of_rows(x, rows):
+        return sum(x[i] * x[j] ** k for i, j, k in rows)
+
+    def test_the_same_rows_replay(self):
+        rows = [(0, 1, 2), (2, 3, 1)]
+        same(self.of_rows, (x, rows), (x + 1, list(rows)), (x + 2, [tuple(row) for row in rows]), recordings=1)
+
+    def test_a_row_that_is_replaced_in_place_is_noticed(self):
+        rows = [(0, 1, 2), (2, 3, 1)]
+        g = same(self.of_rows, (x, rows), recordings=1)
+        rows[1] = (4, 5, 3)
+        np.testing.assert_allclose(g(x, rows), self.of_rows(x, rows), rtol=1e-13)
+        rows.append((1, 1, 1))
+        np.testing.assert_allclose(g(x, rows), self.of_rows(x, rows), rtol=1e-13)
+        assert g.recordings == 3
+
+    def test_an_inner_list_that_is_written_into_is_noticed(self):
+        rows = [[0, 1, 2], [2, 3, 1]]
+        g = same(self.of_rows, (x, rows), recordings=1)
+        rows[0][2] = 3
+        np.testing.assert_allclose(g(x, rows), self.of_rows(x, rows), rtol=1e-13)
+
+    def test_a_list_of_a_closure_is_looked_into(self):
+        nested = [[[[[[[2]]]]]]]
+        f = lambda x: x[0] * nested[0][0][0][0][0][0][0]  # noqa: E731
+        g = same(f, (x,), (x + 1,), recordings=1)
+        nested[0][0][0][0][0][0][0] = 5
+        assert g(x) == f(x)
+
+    def test_types_of_equal_numbers_matter(self):
+        f = lambda x, rows: x[0] * (2.0 if isinstance(rows[0], bool) else 3.0)  # noqa: E731
+        same(f, (x, [1]), (x, [True]), (x, [1]), recordings=2)
+
+    def test_signs_of_zeros_matter(self):
+        f = lambda x, options: x[0] * math.copysign(1.0, options["sign"])  # noqa: E731
+        zero = [0.0]
+        g = same(lambda x: f(x, {"sign": zero[0]}), (x,), recordings=1)
+        zero[0] = -0.0
+        assert g(x) == -x[0]
+
+    def test_floats_between_the_rows_are_bound(self):
+        f = lambda x, rows: sum(c * x[k] for k, c in rows)  # noqa: E731
+        same(f, (x, [(0, 0.5), (3, 1.5)]), (x, [(0, 2.5), (3, 3.5)]), recordings=1)
+
+    def test_the_order_of_a_dict_matters(self):
+        f = lambda x, d: x[0] * [*d.values()][0]  # noqa: E731, RUF015
+        same(f, (x, {"a": 1.5, "b": 2.5}), (x, {"b": 2.5, "a": 1.5}), recordings=2)

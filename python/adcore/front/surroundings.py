@@ -2,66 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import types
 from typing import Any
 
 import numpy as np
 
+from ..sweep.replay import IMMUTABLE, Token
 from ..tracer import array as traced
-
-IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, np.generic, range, slice, type(Ellipsis))
-DEPTH = 5  # of containers and objects that are looked into
-
-
-class Token:
-    """What a mutable value holds now: arrays copied, containers and objects looked into."""
-
-    def __init__(self, value: Any, depth: int = DEPTH) -> None:
-        self.kind: Any = type(value)
-        self.value = value
-        self.parts: list[Token] = []
-        self.keys: Any = None
-        if isinstance(value, np.ndarray):
-            self.keys = (value.shape, value.dtype, value.copy())
-        elif depth > 0:
-            self.keys, parts = contents(value)
-            self.parts = [Token(part, depth - 1) for part in parts]
-
-    def holds(self, value: Any, depth: int = DEPTH) -> bool:
-        """Is the value what it was?"""
-        if type(value) is not self.kind:
-            return False
-        if isinstance(value, IMMUTABLE):
-            return value is self.value or bool(value == self.value)
-        if isinstance(value, np.ndarray):
-            shape, dtype, content = self.keys
-            return bool(value.shape == shape and value.dtype == dtype and value.tobytes() == content.tobytes())
-        if depth <= 0:
-            return value is self.value
-        keys, parts = contents(value)
-        if keys is None:
-            return value is self.value
-        return bool(keys == self.keys) and all(t.holds(p, depth - 1) for t, p in zip(self.parts, parts, strict=True))
-
-
-def contents(value: Any) -> tuple[Any, list[Any]]:
-    """What names the parts of a value, and the parts; (None, []) for what has none."""
-    if isinstance(value, dict):
-        return list(value), list(value.values())
-    if isinstance(value, (list, tuple)):
-        return len(value), list(value)
-    if isinstance(value, (set, frozenset)):
-        return set(value), []
-    if isinstance(value, functools.partial):
-        return len(value.args), [value.func, *value.args, value.keywords]
-    if isinstance(value, (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType, types.MethodType)):
-        return None, []
-    attributes = getattr(value, "__dict__", None)
-    if isinstance(attributes, dict):
-        return list(attributes), list(attributes.values())
-    return None, []
 
 
 class Surroundings:

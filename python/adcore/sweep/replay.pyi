@@ -1,12 +1,32 @@
 from typing import Any
 
+IMMUTABLE: tuple[type, ...]
+
+class Token:
+    def __init__(self, value: Any, depth: int = ...) -> None: ...
+    def holds(self, value: Any, depth: int = ...) -> bool: ...
+
+class Node: ...
+
+class Branch(Node):
+    def __init__(self, tree: Any, nodes: list[Node]) -> None: ...
+
+class Leaf(Node):
+    def __init__(self, value: Any, input_: int, number: int) -> None: ...
+
+def is_bound(x: Any) -> bool: ...
+def is_static(tree: Any) -> bool: ...
+
 class Replay:
+    structure: Any
     def __init__(
         self,
         plan: Any,
         consts: list[Any],
         scalars: list[float],
-        leaves: list[Any],
+        arguments: Node,
+        n_leaves: int,
+        structure: Any,
         guards: list[Any],
         surroundings: Any,
         template: Any,
@@ -14,4 +34,4 @@ class Replay:
         written: list[tuple[int, int]],
     ) -> None: ...
     def holds(self) -> bool: ...
-    def __call__(self, given: list[Any], first: bool = ...) -> Any: ...
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any], first: bool = ...) -> Any: ...

@@ -11,9 +11,9 @@ import numpy as np
 
 from .. import errors, trees
 from ..front import rebind
-from ..front.surroundings import Surroundings, Token
+from ..front.surroundings import Surroundings
 from ..sweep import engine
-from ..sweep.replay import Replay
+from ..sweep.replay import Branch, Leaf, Node, Replay, is_static
 from ..tracer import array as traced
 from . import leaves as leaves_of
 
@@ -29,13 +29,6 @@ class Slot:
         self.pairs = pairs  # a complex value, whose parts stand in a last axis
 
 
-def is_bound(x: Any) -> bool:
-    """Does a replay bind this leaf: a float, or a float array?"""
-    if isinstance(x, np.ndarray):
-        return x.dtype.kind == "f" and x.dtype.itemsize in (4, 8)
-    return type(x) in (float, np.float64)
-
-
 class Compiled:
     """A function that is recorded once for each way through it. See `compile`."""
 
@@ -48,28 +41,23 @@ class Compiled:
         self.recordings = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        structure: Any = len(args)
-        given = list(args)
-        if kwargs or any(trees.is_branch(x) for x in args):
-            flat = trees.leaves((args, kwargs))
-            given = [x for _, x in flat]
-            structure = (tuple(path for path, _ in flat), *kinds((args, kwargs)))
-        return self._answered(structure, given, args, kwargs)
-
-    def replayed(self, leaves: list[Any]) -> Any:
-        """A call whose arguments are all leaves: none is looked into."""
-        return self._answered(len(leaves), leaves, tuple(leaves), {})
-
-    def _answered(self, structure: Any, given: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for k, replay in enumerate(self._replays.get(structure, ())):
-            result = replay(given)
+        key = (len(args), *kwargs)
+        for k, replay in enumerate(self._replays.get(key, ())):
+            result = replay(args, kwargs)
             if result is not NotImplemented:
                 if k:
-                    self._first(structure, replay)
+                    self._first(key, replay)
                 return result
-        if structure in self._given_up or traced.find_trace(given) is not None:
+        if traced.find_trace((args, kwargs)) is not None:
             return self._f(*args, **kwargs)
-        return self._record(structure, args, kwargs)
+        structure = structure_of((args, kwargs))
+        if structure in self._given_up:
+            return self._f(*args, **kwargs)
+        return self._record(key, structure, args, kwargs)
+
+    def replayed(self, leaves: list[Any]) -> Any:
+        """A call with these arguments."""
+        return self(*leaves)
 
     def __repr__(self) -> str:
         return f"<compiled {getattr(self._f, '__name__', self._f)!s}: {self.recordings} recordings>"
@@ -85,33 +73,34 @@ class Compiled:
             self._replays = {}
             self._given_up = {}
 
-    def _first(self, structure: Any, replay: Replay) -> None:
+    def _first(self, key: Any, replay: Replay) -> None:
         """The recording used last is tried first."""
         with self._lock:
-            found = self._replays.get(structure, [])
+            found = self._replays.get(key, [])
             if replay in found:
-                self._replays[structure] = [replay, *[r for r in found if r is not replay]]
+                self._replays[key] = [replay, *[r for r in found if r is not replay]]
 
-    def _record(self, structure: Any, args: Any, kwargs: Any) -> Any:
+    def _record(self, key: Any, structure: Any, args: Any, kwargs: Any) -> Any:
         """Run f, keep the recording if replays of it can be right, and give f's result."""
         trace = traced.Trace()
         surroundings = Surroundings(trace)
         trace.watch(surroundings)
-        leaves: list[tuple[Any, Any, int]] = []
-        arrays: list[tuple[Any, int]] = []
+        leaves: list[tuple[Any, Any, int]] = []  # where an array stands for an argument: it, its traced value, the value's number
 
-        def leaf(x: Any, path: str) -> Any:
-            if not is_bound(x):
-                leaves.append((x, Token(x) if not isinstance(x, (int, float, str, type(None), np.generic)) else None, -1))
-                return x
-            leaves.append((x, None, len(trace.inputs)))
+        def taken(x: Any) -> tuple[Node, Any]:
+            """What a part of the arguments must be, and what f gets in its place."""
+            if is_static(x):
+                return Leaf(x, -1, -1), x
+            if trees.is_branch(x):
+                pairs = [taken(part) for _, part in trees.parts(x)]
+                return Branch(x, [node for node, _ in pairs]), trees.rebuilt(x, [value for _, value in pairs])
+            node = Leaf(x, len(trace.inputs), len(leaves))
             plain = np.array(x, dtype=x.dtype.newbyteorder("=") if isinstance(x, np.ndarray) else np.float64, order="C")
             value = trace.input_array(plain, False, not isinstance(x, np.ndarray))
-            if isinstance(x, np.ndarray):
-                arrays.append((value, traced.value_number(value)))
-            return value
+            leaves.append((x, value, traced.value_number(value) if isinstance(x, np.ndarray) else -1))
+            return node, value
 
-        new_args, new_kwargs = trees.mapped(leaf, (tuple(args), kwargs))
+        arguments, (new_args, new_kwargs) = taken((tuple(args), kwargs))
         try:
             with trace:
                 result = rebind.rebound(self._f, trace)(*new_args, **new_kwargs)
@@ -130,8 +119,7 @@ class Compiled:
 
             template = trees.mapped(slot, result)
             written = []
-            bound = [k for k, (x, _, number) in enumerate(leaves) if number >= 0 and isinstance(x, np.ndarray)]
-            watched = [(k, value, before) for k, (value, before) in zip(bound, arrays, strict=True)]
+            watched = [(k, value, before) for k, (_, value, before) in enumerate(leaves) if before >= 0]
             watched += [(-1 - k, value, before) for k, (value, before) in enumerate(surroundings.arrays)]
             for target, value, before in watched:
                 if traced.value_number(value) != before:
@@ -145,27 +133,23 @@ class Compiled:
         finally:
             trace.close()
         plan = engine.plan_of(engine.prepare(trace.tape))
-        replay = Replay(plan, trace.consts, trace.scalars, leaves, guards, surroundings, template, Slot, written)
+        replay = Replay(plan, trace.consts, trace.scalars, arguments, len(leaves), structure, guards, surroundings, template, Slot, written)
         self.recordings += 1
-        given = [x for x, _, _ in leaves]
         if not replay.holds():
             surroundings.changes("the function changes what it reads: a list, a counter or another object around it")
-        answer = replay(given, True)
+        answer = replay(tuple(args), kwargs, True)
         if answer is NotImplemented:
             raise errors.AdcoreError("a recording does not reproduce itself: this is a bug of adcore")
         with self._lock:
-            if surroundings.why:
-                self._given_up[structure] = surroundings.why
-                self._replays.pop(structure, None)
+            known = self._replays.setdefault(key, [])
+            same = [r for r in known if r.structure == structure]
+            if not surroundings.why and len(same) < REPLAYS_MAX:
+                self._replays[key] = [replay, *known]
             else:
-                found = self._replays.setdefault(structure, [])
-                if len(found) >= REPLAYS_MAX:
-                    self._given_up[structure] = (
-                        f"{REPLAYS_MAX} recordings were not enough: what f learns of its arguments differs each time"
-                    )
-                    self._replays[structure] = []
-                else:
-                    self._replays[structure] = [replay, *found]
+                self._given_up[structure] = surroundings.why or (
+                    f"{REPLAYS_MAX} recordings were not enough: what f learns of its arguments differs each time"
+                )
+                self._replays[key] = [r for r in known if r.structure != structure]
         return answer
 
 
@@ -174,6 +158,13 @@ def kinds(tree: Any) -> tuple[Any, ...]:
     if not trees.is_branch(tree):
         return ()
     return (type(tree), *[k for _, part in trees.parts(tree) for k in kinds(part)])
+
+
+def structure_of(tree: Any) -> Any:
+    """The types of all branches of a tree that hold something to bind."""
+    if not trees.is_branch(tree) or is_static(tree):
+        return None
+    return (type(tree), *[(where, structure_of(part)) for where, part in trees.parts(tree)])
 
 
 def compile(f: Callable[..., Any]) -> Compiled:

@@ -10,6 +10,7 @@ import numpy as np
 from .. import errors, trees
 from ..front import complex, rebind
 from ..sweep import engine
+from ..sweep.replay import is_static
 from ..tracer import array as traced
 from . import leaves
 
@@ -171,7 +172,8 @@ def is_float_array(x: Any) -> bool:
 
 
 def holds_float_array(tree: Any) -> bool:
-    return any(is_float_array(leaf) for _, leaf in trees.leaves(tree)) if trees.is_branch(tree) else is_float_array(tree)
+    """Is there anything to bind in an argument? Tables of integers may have a hundred thousand rows."""
+    return not is_static(tree) or traced.find_trace(tree) is not None
 
 
 def checked_argnums(argnums: int | Sequence[int], n: int) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ import adcore
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODULES = ["adcore.transforms.gradient", "adcore.transforms.jacobian", "adcore.transforms.recording", "adcore.testing", "adcore.config"]
+MODULES += ["adcore.integrations.optimize"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -30,6 +30,7 @@ _WHERE = {
     "custom_jvp": "rules",
     "primitive": "rules",
     "testing": "testing",
+    "scipy": "scipy",
 }
 
 __all__ = ["config", "errors", *_WHERE]
@@ -42,7 +43,7 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'adcore' has no attribute {name!r}")
     module = importlib.import_module(f"adcore.{_WHERE[name]}")
-    value = module if name == "testing" else getattr(module, name)
+    value = module if name in ("testing", "scipy") else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -1,0 +1,1 @@
+"""adcore in other libraries' calls: what they take as derivatives, adcore supplies."""

@@ -23,7 +23,33 @@ def changed(change, x):
     return y
 
 
+def of_parts(f):
+    """The real and the imaginary part of f."""
+
+    def of(x):
+        y = f(x)
+        return np.stack([y.real, y.imag])
+
+    return of
+
+
 DIFFERENTIABLE = {
+    "np.fft.fft": (of_parts(np.fft.fft), A),
+    "np.fft.fft2": (of_parts(np.fft.fft2), A),
+    "np.fft.fftn": (of_parts(np.fft.fftn), T),
+    "np.fft.fftshift": (np.fft.fftshift, T),
+    "np.fft.hfft": (np.fft.hfft, v),
+    "np.fft.ifft": (of_parts(lambda x: np.fft.ifft(x * (1 + 2j), axis=0)), A),
+    "np.fft.ifft2": (of_parts(np.fft.ifft2), A),
+    "np.fft.ifftn": (of_parts(np.fft.ifftn), T),
+    "np.fft.ifftshift": (np.fft.ifftshift, T),
+    "np.fft.ihfft": (of_parts(np.fft.ihfft), v),
+    "np.fft.irfft": (lambda x: np.fft.irfft(x * (1 + 2j)), A),
+    "np.fft.irfft2": (lambda x: np.fft.irfft2(x * (1 + 2j)), A),
+    "np.fft.irfftn": (lambda x: np.fft.irfftn(x * (1 + 2j)), T),
+    "np.fft.rfft": (of_parts(np.fft.rfft), A),
+    "np.fft.rfft2": (of_parts(np.fft.rfft2), A),
+    "np.fft.rfftn": (of_parts(np.fft.rfftn), T),
     "np.amax": (lambda x: np.amax(x, axis=0), A),
     "np.amin": (lambda x: np.amin(x, axis=0), A),
     "np.angle": (lambda x: x * np.angle(x), v),

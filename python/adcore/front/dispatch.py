@@ -59,6 +59,7 @@ def load() -> None:
         complex,
         creation,
         elementwise,
+        fft,
         linalg,
         polynomials,
         products,

@@ -243,12 +243,22 @@ def library_twins(name: str) -> dict[str, Any] | None:
     """The twins for a module of SciPy; None when it has none."""
     if name == "scipy":
         return {}
-    if name not in ("scipy.special", "scipy.linalg"):
+    if name not in ("scipy.special", "scipy.linalg", "scipy.fft"):
         return None
     dispatch.load()
-    from . import linalg, special
+    from . import fft, linalg, special
 
-    return special.REBOUND if name == "scipy.special" else linalg.REBOUND
+    known: dict[str, Any] = {"scipy.special": special.REBOUND, "scipy.linalg": linalg.REBOUND, "scipy.fft": fft.REBOUND}
+    return known[name]  # type: ignore[no-any-return]
+
+
+def library_function(f: Any) -> Any:
+    """A function of SciPy, or what stands for it where it has a twin."""
+    package, name = ".".join(f.__module__.split(".")[:2]), f.__name__
+    twins = library_twins(package)
+    if twins and name in twins and getattr(sys.modules[package], name, None) is f:
+        return either(f, twins[name])
+    return f
 
 
 def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
@@ -306,6 +316,8 @@ class Rebinder:
                 return math_twin(value.__name__)
             name = TWINNED.get(value)
             return value if name is None else getattr(self.numpy, name)
+        if type(value).__module__ == "uarray":  # the functions of scipy.fft
+            return library_function(value)
         return value
 
     def function(self, f: types.FunctionType) -> Any:
@@ -318,10 +330,7 @@ class Rebinder:
             name = TWINNED.get(f)
             if name is not None:
                 return getattr(self.numpy, name)
-            twins = library_twins(".".join(f.__module__.split(".")[:2]))
-            if twins and f.__name__ in twins and getattr(sys.modules[".".join(f.__module__.split(".")[:2])], f.__name__, None) is f:
-                return either(f, twins[f.__name__])
-            return f
+            return library_function(f)
         code = f.__code__
         if uses_store_global(code):
             if self.surroundings is not None:

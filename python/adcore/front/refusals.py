@@ -17,7 +17,6 @@ REFUSED_MODULES.update(
         "numpy.lib.recfunctions": "its arrays are structured: differentiate the fields",
         "numpy.strings": "its arguments are strings",
         "numpy.char": "its arguments are strings",
-        "numpy.fft": "its derivative is not written",
     }
 )
 

@@ -42,3 +42,7 @@ def test_molecular_forces_keep_energy_and_balance():
     assert drift < 1e-3
     assert balance < 1e-13
     assert difference < 1e-7
+
+
+def test_eigensolver_finds_the_lowest_energy():
+    assert 0.0 <= example("eigensolver").main(restarts=1) < 0.05

@@ -12,8 +12,15 @@ import pytest
 import adcore
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MODULES = ["adcore.transforms.gradient", "adcore.transforms.jacobian", "adcore.transforms.recording", "adcore.testing", "adcore.config"]
-MODULES += ["adcore.integrations.optimize"]
+MODULES = [
+    "adcore.transforms.gradient",
+    "adcore.transforms.jacobian",
+    "adcore.transforms.recording",
+    "adcore.testing",
+    "adcore.config",
+    "adcore.inspect",
+    "adcore.integrations.optimize",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -98,7 +98,7 @@ def test_a_rule_that_reads_a_changed_closure_is_recorded_again():
 def test_a_rule_costs_nothing_when_it_runs():
     from adcore.sweep import engine
 
-    program = adcore.trace(lambda x: np.sum(sine(x) * 2.0), x)
+    program = adcore.trace(lambda x: np.sum(sine(x) * 2.0), x).program
     kinds = [step["kind"] for step in engine.plan_of(engine.prepare(program)).steps_as_dicts()]
     assert "call" not in kinds
 

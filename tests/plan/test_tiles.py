@@ -13,7 +13,7 @@ R = np.random.default_rng(3)
 
 def loops(f, *args, argnums=None):
     """The loops of the plan for value and gradient."""
-    program = adcore.trace(f, *args)
+    program = adcore.trace(f, *args).program
     found, _ = engine.derived(program, "gradient", tuple(argnums or range(len(args))))
     return lower(found, True).loops_as_dicts()
 
@@ -88,9 +88,21 @@ def test_a_value_that_is_needed_outside_is_whole():
         np.testing.assert_allclose(found, adcore.gradient(f, x, a), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_loops_give_the_same_bits_on_any_number_of_threads(name):
+    f, args = CASES[name]
+    assert loops(f, *args)
+    found = []
+    for threads in (1, 2, 3):
+        with adcore.config(threads=threads):
+            value, gradients = adcore.value_and_grad(f, argnums=tuple(range(len(args))))(*args)
+        found.append([np.asarray(x).tobytes() for x in (value, *gradients)])
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_loop_shrinks_what_only_it_uses_to_one_tile():
     f, args = CASES["products"]
-    program = adcore.trace(f, *args)
+    program = adcore.trace(f, *args).program
     found, _ = engine.derived(program, "gradient", (1, 2))
     assert 5 * lower(found, True).arena_bytes < lower(found).arena_bytes
 

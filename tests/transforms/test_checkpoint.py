@@ -107,7 +107,7 @@ def test_a_region_keeps_no_intermediate_values():
     def peak(f):
         from adcore.sweep import engine
 
-        program, _ = engine.derived(adcore.trace(lambda x: np.sum(f(f(f(f(x))))), np.ones(10000)), "gradient", (0,))
+        program, _ = engine.derived(adcore.trace(lambda x: np.sum(f(f(f(f(x))))), np.ones(10000)).program, "gradient", (0,))
         return engine.plan_of(program).arena_bytes
 
     assert peak(adcore.checkpoint(deep)) < 0.3 * peak(deep)

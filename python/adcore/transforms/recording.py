@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -72,8 +73,9 @@ class Recording:
         For each differentiated argument, the input numbers of its leaves.
     """
 
-    def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int]):
+    def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], locate: Any = None):
         self.trace = traced.Trace()
+        self.trace.tape.locate = locate
         self.active: list[list[int]] = []
         self.templates: list[Any] = []
         new_args = []
@@ -202,8 +204,9 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
     Returns
     -------
-    Program
-        One instruction a line when printed; its outputs are the leaves of f's result.
+    inspect.View
+        One instruction a line when printed; its outputs are the leaves of f's result. ``profile()`` times its steps by
+        source line, ``memory_report()`` tells what memory holds at its peak.
 
     Examples
     --------
@@ -214,10 +217,15 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     %2 = sum %1 at 0 step 0 : f64[]
     return %2
     """
+    from .. import inspect
+
     differentiable = [k for k, a in enumerate(args) if all(is_float_array(x) or is_scalar(x) for _, x in trees.leaves(a))]
-    recording = Recording(f, args, kwargs, differentiable)
+    lines = inspect.Lines()
+    recording = Recording(f, args, kwargs, differentiable, lines)
     outputs = [traced.value_number(x) for _, x in trees.leaves(recording.result) if traced.is_traced(x)]
     program = recording.trace.tape
+    program.locate = None
+    program.sources = lines.sources
     program.set_results(outputs)
     recording.trace.close()
-    return program
+    return inspect.View(recording, lines, lambda: f(*copy.deepcopy(args), **copy.deepcopy(kwargs)))

@@ -885,3 +885,23 @@ def lower(Program program, bint tiles=False):
     """
     cdef Tiling tiling = tile(program) if tiles else None
     return Lowering(program if tiling is None else tiling.program, tiling).lower()
+
+
+def explain(Program program, bint tiles=False):
+    """The program as ``lower`` lays it out (its loops spelled out), its plan, and of each of its values: its group
+    (-1: none), the last group that needs its memory, and where that is in the arena: offset and bytes (0: not there)."""
+    cdef Tiling tiling = tile(program) if tiles else None
+    cdef Program laid_out = program if tiling is None else tiling.program
+    cdef Lowering lowering = Lowering(laid_out, tiling)
+    cdef Plan plan = lowering.lower()
+    cdef Fusion fusion = lowering.fusion
+    cdef Place *place
+    cdef Py_ssize_t i
+    values = []
+    for i in range(laid_out.length):
+        place = lowering.layout.place + i
+        group = fusion.group_of[i]
+        held = group >= 0 and place.slot == SLOT_ARENA and lowering.layout.scalar_of[i] < 0 and fusion.in_memory[i]
+        values.append((group, max(fusion.last_use[i], group), place.offset if held else 0,
+                       place.size * item_size(place.dtype) if held else 0))
+    return laid_out, plan, values

@@ -128,6 +128,9 @@ cdef class Plan:
     cdef object __weakref__
 
     cdef Py_ssize_t n_slots(self) noexcept
+    cdef int64_t repeats(self, Py_ssize_t k) noexcept
+    cdef int64_t step_bytes(self, const Step *step)
+    cdef int64_t step_flops(self, const Step *step)
 
 cdef enum:
     SLOT_ARENA = 0

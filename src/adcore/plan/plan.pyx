@@ -8,6 +8,12 @@ from adcore.plan.pool cimport pool_free, pool_init
 
 STEP_NAMES = ("blocks", "scalars", "matmul", "gather", "scatter_add", "put", "cumsum", "pack", "pack_add", "call")
 
+ITEM_BYTES = (8, 4, 1, 8)
+
+
+cdef int64_t place_bytes(const Place *place):
+    return place.size * <int64_t>ITEM_BYTES[place.dtype]
+
 
 cdef class Plan:
     """Steps, their operands, and the size of the arena they need."""
@@ -62,6 +68,54 @@ cdef class Plan:
             loops.append({"first": loop.first, "end": loop.end, "count": loop.count})
         return loops
 
+    cdef int64_t repeats(self, Py_ssize_t k) noexcept:
+        """How often step k runs: once, or once a tile."""
+        cdef const Loop *loop = <const Loop *>self.loops.data
+        cdef Py_ssize_t i
+        for i in range(self.loops.n):
+            if loop[i].first <= k < loop[i].end:
+                return loop[i].count
+        return 1
+
+    cdef int64_t step_bytes(self, const Step *step):
+        """Bytes that a step reads and writes, each element once; what it adds to, twice."""
+        cdef const Access *access
+        cdef const Fill *fill
+        cdef const int64_t *longs = <int64_t *>self.longs.data
+        cdef int64_t total = 0, n
+        cdef int j, k
+        for j in range(step.n_fills):
+            fill = (<Fill *>self.fills.data) + step.first_fill + j
+            total += place_bytes(&fill.to) * (2 if fill.kind == FILL_COPY else 1)
+        if step.kind != STEP_BLOCKS:
+            return total + (place_bytes(&step.y) + place_bytes(&step.x1) + place_bytes(&step.x2)
+                            if step.kind not in (STEP_RUNS, STEP_CALL) else 0)
+        for j in range(step.n_loads + step.n_stores):
+            access = (<Access *>self.accesses.data) + step.first_load + j
+            n = 1
+            for k in range(step.ndim):
+                if longs[access.strides + k] != 0:
+                    n *= longs[step.dims + k]
+            total += n * ITEM_BYTES[access.dtype] * (1 if access.mode == 0 else 2)
+        return total
+
+    cdef int64_t step_flops(self, const Step *step):
+        """Operations on elements; a function counts as one, a multiplication and addition of a product as two."""
+        cdef const int64_t *longs = <int64_t *>self.longs.data
+        cdef int64_t total = 1, k
+        if step.kind == STEP_BLOCKS:
+            for k in range(step.ndim):
+                total *= longs[step.dims + k]
+            return total * step.n_ops
+        if step.kind == STEP_MATMUL:
+            return 2 * step.y.size * longs[step.numbers + 2]
+        if step.kind == STEP_RUNS:
+            total = 0
+            for k in range(step.n_runs):
+                total += (<Run *>self.runs.data)[step.first_run + k].n
+            return total
+        return 0
+
     def steps_as_dicts(self):
         """What the plan does, step by step (for tests, profiles and printing)."""
         steps = []
@@ -76,5 +130,7 @@ cdef class Plan:
                 "fills": step.n_fills, "runs": step.n_runs, "registers": step.n_regs,
                 "source": step.source,
                 "parts": step.parts, "phases": step.phases, "folds": step.n_folds,
+                "group": step.group, "repeats": self.repeats(k),
+                "bytes": self.step_bytes(step) * self.repeats(k), "flops": self.step_flops(step) * self.repeats(k),
             })
         return steps

@@ -22,7 +22,7 @@ from adcore.passes.forward import forward
 from adcore.passes.optimise import optimise, strip
 from adcore.passes.reverse import reverse
 from adcore.passes.widen import widen
-from adcore.plan.lower import lower
+from adcore.plan.lower import explain, lower
 
 from adcore.plan.plan cimport ALIGN, Bound, Place, Plan, SLOT_INPUTS
 from adcore.sweep.executor cimport ad_kernel_table, execute, scratch_needed
@@ -33,9 +33,23 @@ cnp.import_array()
 cdef enum:
     PLANS_MAX = 512             # plans kept, least recently used dropped first
     IDLE_ARENAS = 2             # arenas a plan keeps for its next runs
+    IDLE_BYTES = 1 << 30        # most that arenas may hold together while no run uses them
 
 TYPE_NUMBERS = {"float64": cnp.NPY_DOUBLE, "float32": cnp.NPY_FLOAT,
                 "bool": cnp.NPY_BOOL, "int64": cnp.NPY_INT64}
+
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define AD_ADD(x, n) __atomic_add_fetch(x, n, __ATOMIC_RELAXED)
+    #else
+    #define AD_ADD(x, n) (*(x) += (n))
+    #endif
+    """
+    Py_ssize_t AD_ADD(Py_ssize_t *x, Py_ssize_t n) noexcept nogil
+
+cdef Py_ssize_t idle_bytes = 0                  # of all arenas that no run uses
 
 
 cdef class Arena:
@@ -46,10 +60,13 @@ cdef class Arena:
     cdef char *scratch
     cdef char *privates
     cdef char **at
+    cdef Py_ssize_t bytes
+    cdef bint idle                      # kept by its plan, and counted
 
     def __cinit__(self, Plan plan):
         cdef Py_ssize_t scratch = scratch_needed(plan)
-        self.block = <char *>PyMem_RawCalloc(1, plan.arena_bytes + plan.folds_bytes + scratch + 4 * ALIGN)
+        self.bytes = plan.arena_bytes + plan.folds_bytes + scratch + 4 * ALIGN
+        self.block = <char *>PyMem_RawCalloc(1, self.bytes)
         self.at = <char **>PyMem_RawCalloc(plan.n_slots(), sizeof(char *))
         if self.block == NULL or self.at == NULL:
             raise MemoryError(
@@ -63,6 +80,8 @@ cdef class Arena:
         memcpy(self.start, plan.literals.data, plan.literals.n * 8)
 
     def __dealloc__(self):
+        if self.idle:
+            AD_ADD(&idle_bytes, -self.bytes)
         PyMem_RawFree(self.block)
         PyMem_RawFree(self.at)
 
@@ -138,6 +157,17 @@ cdef double number_in(object array) except? -1.0:
 
 def run(Plan plan, list inputs, list consts, list scalars):
     """Run a plan once on these arrays and floats; returns its results as new arrays."""
+    return sweep(plan, inputs, consts, scalars, NULL)
+
+
+def timed(Plan plan, list inputs, list consts, list scalars):
+    """Run a plan once; the seconds that each step took."""
+    cdef double[::1] seconds = np.zeros(plan.steps.n + 1)
+    sweep(plan, inputs, consts, scalars, &seconds[0])
+    return np.asarray(seconds)[:-1]
+
+
+cdef list sweep(Plan plan, list inputs, list consts, list scalars, double *seconds):
     cdef Py_ssize_t k, failed = -1
     cdef Py_ssize_t first_result = plan.n_inputs + plan.n_consts
     cdef Arena arena
@@ -161,10 +191,7 @@ def run(Plan plan, list inputs, list consts, list scalars):
         if not fits(consts[k], &binding.specs[plan.n_inputs + k]):
             refuse(consts[k], plan.const_specs[k], "constant", k)
     kernels = <const ad_kernel_table *>PyCapsule_GetPointer(config.kernel_table(), "adcore.kernels")
-    try:
-        arena = plan.arenas.pop()
-    except IndexError:
-        arena = Arena(plan)
+    arena = take_arena(plan)
     at = arena.at + SLOT_INPUTS
     for k in range(plan.n_inputs):
         at[k] = cnp.PyArray_BYTES(inputs[k])
@@ -185,7 +212,7 @@ def run(Plan plan, list inputs, list consts, list scalars):
         else:
             file[bound.scalar] = scalars[bound.index]
     with nogil:
-        bad = execute(plan, kernels, arena.at, arena.scratch, arena.privates, threads, NULL, &failed, <PyObject *>failures)
+        bad = execute(plan, kernels, arena.at, arena.scratch, arena.privates, threads, seconds, &failed, <PyObject *>failures)
     if bad == 2:
         raise failures[0]
     if bad:
@@ -194,9 +221,48 @@ def run(Plan plan, list inputs, list consts, list scalars):
         place = (<Place *>plan.result_places.data) + k
         if place.slot >= 0:
             copy_result(results[k], place, arena.at, binding.specs[first_result + k].ndim == 0)
-    if len(plan.arenas) < IDLE_ARENAS:
-        plan.arenas.append(arena)
+    keep_arena(plan, arena)
     return results
+
+
+# -- idle arenas ------------------------------------------------------------------
+
+cdef Arena take_arena(Plan plan):
+    """An arena for one run: an idle one, or a new one."""
+    cdef Arena arena
+    try:
+        arena = <Arena>plan.arenas.pop()
+    except IndexError:
+        return Arena(plan)
+    arena.idle = False
+    AD_ADD(&idle_bytes, -arena.bytes)
+    return arena
+
+
+cdef int keep_arena(Plan plan, Arena arena) except -1:
+    """Keep an arena for the plan's next run, unless idle arenas would hold too much: then plans that were not used
+    for long give theirs up first."""
+    if len(plan.arenas) >= IDLE_ARENAS or arena.bytes > IDLE_BYTES:
+        return 0
+    if idle_bytes + arena.bytes > IDLE_BYTES:
+        with plans_lock:
+            others = [found[1] for found in plans.values() if isinstance(found[1], Plan)]
+        for other in others:
+            if idle_bytes + arena.bytes <= IDLE_BYTES:
+                break
+            if other is not plan:
+                (<list>(<Plan>other).arenas).clear()
+        if idle_bytes + arena.bytes > IDLE_BYTES:
+            return 0
+    arena.idle = True
+    AD_ADD(&idle_bytes, arena.bytes)
+    plan.arenas.append(arena)
+    return 0
+
+
+def idle_arena_bytes():
+    """Bytes that plans keep for their next runs."""
+    return idle_bytes
 
 
 cdef int copy_result(object result, const Place *place, char **bases, bint scalar) except -1:
@@ -314,6 +380,11 @@ cdef Program derive(Program program, str mode, tuple wrt):
 def plan_of(program):
     """The plan of a program that is not differentiated any more."""
     return lower(strip(program), config.optimise())
+
+
+def explained(program):
+    """What ``plan_of`` makes of a program, and where its values are; see ``plan.lower.explain``."""
+    return explain(strip(program), config.optimise())
 
 
 def prepare(program):

@@ -37,6 +37,7 @@ cdef class Program:
     cdef public int32_t n_inputs, n_consts, n_scalars
     cdef int32_t[64] recent_shapes
     cdef public object sources      # list of (filename, line, function), index = line column
+    cdef public object locate       # gives the line of what is appended (an index into sources), or None
     cdef public object rules        # Python objects CALL instructions refer to, by index
 
     cdef int32_t append(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2,

@@ -96,7 +96,7 @@ cdef class Program:
         instr.x3 = x3
         instr.shape = shape
         instr.param = param
-        self.line[i] = -1
+        self.line[i] = -1 if self.locate is None else <int32_t>self.locate()
         self.length = i + 1
         return <int32_t>i
 
@@ -201,6 +201,12 @@ cdef class Program:
             "dtype": DTYPE_NAMES[self.code[i].dtype],
             "param": self.code[i].param,
         }
+
+    def source(self, Py_ssize_t i):
+        """(file, line, function) of the user's code that instruction i comes from, or None."""
+        if not 0 <= i < self.length:
+            raise IndexError(f"instruction {i} of a program of {self.length}")
+        return self.sources[self.line[i]] if 0 <= self.line[i] < len(self.sources) else None
 
     def parameters(self, Py_ssize_t i, Py_ssize_t n):
         """The first n static integers of instruction i."""

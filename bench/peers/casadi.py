@@ -21,7 +21,7 @@ def prepared(expression, x, at):
         run()
         return value, (g,)
 
-    call.kept = f, buffer
+    call.kept = f, buffer, given  # the buffer holds pointers
     return call
 
 

@@ -34,6 +34,9 @@ JACOBIANS = {
     "gather": (lambda x: x[INDEX] ** 2 * x[INDEX[::-1]], (8,), None),
     "scatter": (lambda x: scattered(x), (20,), None),
     "put": (lambda x: put(x), (8,), None),
+    "rows gathered": (lambda x: x[INDEX % 4][:, 1:] ** 2 * x[INDEX[::-1] % 4][:, :-1], (4, 3), None),
+    "rows scattered": (lambda x: scattered(x), (20, 3), None),
+    "rows put": (lambda x: put(x), (8, 2), None),
     "reduction": (lambda x: np.sum(x**2, axis=1), (4, 5), None),
     "maximum": (lambda x: np.max(x, axis=0), (3, 4), np.tile(np.eye(4), 3)),
     "matmul on the left": (lambda x: np.arange(1.0, 7.0).reshape(2, 3) @ x, (3, 4), None),
@@ -57,7 +60,7 @@ JACOBIANS = {
 
 
 def scattered(x):
-    out = np.zeros(8)
+    out = np.zeros((8, *x.shape[1:]))
     np.add.at(out, INDEX, x**2)
     return out
 

@@ -203,6 +203,11 @@ class Sparse:
         """How often f itself has run."""
         return self._compiled.recordings
 
+    def recipe(self, *args: Any, **kwargs: Any) -> Recipe:
+        """Pattern and colouring at these arguments."""
+        found: Recipe = self._compiled(*args, **kwargs)[0]
+        return found
+
     def once(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The matrix, by recording f now."""
         self.refuse_traced(args)

@@ -495,40 +495,48 @@ cdef class Sparsity:
             fill[where[i]] += 1
         return 0
 
-    cdef int store(self, int32_t value, const int64_t *where, int32_t base, int32_t x, bint added) except -1:
-        """base with x put, or added, at these elements."""
+    cdef int store(self, int32_t value, const int64_t *where, int64_t run, int32_t base, int32_t x, bint added) except -1:
+        """base with x put, or added, at these elements; ``run`` elements of x stand side by side at each."""
         cdef Block *b = self.of(x)
         cdef int32_t *out
-        cdef int64_t i
+        cdef int64_t i, at
         if added and self.empty(x):
             return self.share(value, base)
         out = self.make(value)
         self.copy(out, base)
         for i in range(b.n):
-            out[where[i]] = self.sets.union(out[where[i]], self.at(b, i)) if added else self.at(b, i)
+            at = where[i // run] + i % run
+            out[at] = self.sets.union(out[at], self.at(b, i)) if added else self.at(b, i)
         return 0
 
     cdef int indexed(self, int32_t value) except -1:
-        """Gather, scatter_add, put: offsets are known when they are a constant of the run; else all may meet all."""
+        """Gather, scatter_add, put: offsets are known when they are a constant of the run; else all may meet all.
+
+        An offset stands for as many elements side by side as the moved array has for each.
+        """
         cdef Instr *instr = &self.program.code[value]
         cdef int32_t offsets = instr.x2 if instr.op == AD_OP_GATHER else instr.x3
+        cdef int32_t moved = value if instr.op == AD_OP_GATHER else instr.x2
         cdef int64_t[::1] where
         cdef int32_t *out
-        cdef int64_t i
+        cdef int64_t i, j, run
         cdef Block *b
         if self.program.code[offsets].op != AD_OP_CONST:
             if instr.op == AD_OP_GATHER:
                 return self.same(value, self.whole(instr.x1))
             return self.same(value, self.sets.union(self.whole(instr.x1), self.whole(instr.x2)))
         where = np.ascontiguousarray(self.consts[self.program.code[offsets].param], dtype=np.int64).reshape(-1)
+        run = max(self.size(moved) // max(where.shape[0], 1), 1)
         if instr.op != AD_OP_GATHER:
-            return self.store(value, &where[0] if where.shape[0] else NULL, instr.x1, instr.x2, instr.op == AD_OP_SCATTER_ADD)
+            return self.store(value, &where[0] if where.shape[0] else NULL, run, instr.x1, instr.x2,
+                              instr.op == AD_OP_SCATTER_ADD)
         b = self.of(instr.x1)
         if b.ids == NULL:
             return self.same(value, b.one)
         out = self.make(value)
-        for i in range(where.shape[0]):
-            out[i] = b.ids[where[i]]
+        for i in range(self.size(value) // run):
+            for j in range(run):
+                out[i * run + j] = b.ids[where[i] + j]
         return 0
 
     cdef int matmul(self, int32_t value) except -1:
@@ -607,7 +615,7 @@ cdef class Sparsity:
         if op in (AD_OP_SUM, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD):
             return self.reduction(value)
         if op == AD_OP_ACCUMULATE or op == AD_OP_UPDATE:
-            return self.store(value, self.elements(self.program.code[instr.x2].shape, instr.param), instr.x1, instr.x2,
+            return self.store(value, self.elements(self.program.code[instr.x2].shape, instr.param), 1, instr.x1, instr.x2,
                               op == AD_OP_ACCUMULATE)
         if op == AD_OP_FULL:
             return self.same(value, self.at(self.of(instr.x1), 0))

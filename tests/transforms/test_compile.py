@@ -6,6 +6,9 @@ import threading
 
 import numpy as np
 import pytest
+import scipy.special
+from numpy.linalg import norm
+from scipy import special
 
 import adcore
 
@@ -266,6 +269,17 @@ class TestGuards:
         np.testing.assert_allclose(g(x), 15 * x * np.arange(6.0))
         monkeypatch.setitem(globals(), "helper", lambda x: x)
         np.testing.assert_allclose(g(x), 3 * x * np.arange(6.0))
+
+    def test_modules_and_their_functions_are_no_change(self):
+        for f in (
+            lambda x: math.sin(x[0]),
+            lambda x: special.logsumexp(x),
+            lambda x: scipy.special.expit(x).sum(),
+            lambda x: norm(x),
+        ):
+            g = adcore.compile(adcore.grad(f))
+            np.testing.assert_allclose(g(x), adcore.grad(f)(x))
+            assert not g.why_not
 
     def test_random_numbers_are_drawn_anew(self):
         generator = np.random.default_rng(0)

@@ -63,11 +63,14 @@ class Shared:
         return getattr(self.plain, name)
 
 
-def plain(value: Any) -> Any:
-    """What a twin stands for; other values as they are."""
+def plain(value: Any, container: Any = None, key: Any = None) -> Any:
+    """What a twin, found under a key of a namespace, stands for; other values as they are."""
     if value is SHARED:
         return np
-    return value.plain if isinstance(value, Shared) else value
+    if isinstance(value, Shared):
+        return value.plain
+    held = _swapped.get((id(container), key))
+    return held.there if held is not None and held.twin is value else value
 
 
 def imported(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
@@ -205,7 +208,7 @@ class Held:
 
 
 _lock = threading.Lock()
-_swapped: dict[tuple[int, str], Held] = {}
+_swapped: dict[tuple[int, Any], Held] = {}  # by the namespace's id and the name
 _known: dict[tuple[int, ...], Known] = {}
 KNOWN_MAX = 256
 

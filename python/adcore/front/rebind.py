@@ -31,6 +31,35 @@ LIBRARIES = ("numpy", "scipy", "math", "adcore")
 STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
 
 
+OVERRIDABLE = (np.ufunc, type(np.sum))  # what NumPy's protocols reach
+# functions of NumPy's whose own argument is a list of arrays: NumPy's protocol looks into it
+TAKE_SEQUENCES = {
+    np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.select, np.choose, np.piecewise,
+    np.lexsort, np.ravel_multi_index, np.linalg.multi_dot, np.copyto, np.put, np.place, np.putmask, np.histogramdd,
+}  # fmt: skip
+
+
+@functools.cache
+def takes_lists(f: Any) -> Any:
+    """A function of NumPy's or SciPy's so that lists of traced values will do for its arrays; anything else as it is."""
+    return traced.TakesLists(f) if isinstance(f, OVERRIDABLE) and f not in TAKE_SEQUENCES else f
+
+
+class Namespace:
+    """A module of NumPy's whose functions take lists of traced values."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        value = takes_lists(getattr(self._module, name))
+        self.__dict__[name] = value
+        return value
+
+
+NAMESPACES = {module: Namespace(module) for module in (np.linalg, np.fft)}
+
+
 def wants_complex(x: Any, dtype: Any) -> bool:
     """Is it, or shall it become, an array of complex numbers?"""
     return np.dtype(dtype).kind == "c" if dtype is not None else traced.holds_complex([x])
@@ -46,6 +75,7 @@ class Numpy:
         value = getattr(np, name)
         if name == "random" and self._trace.surroundings is not None:
             self._trace.surroundings.changes("np.random gives new numbers at each call")
+        value = NAMESPACES.get(value, value) if isinstance(value, types.ModuleType) else takes_lists(value)
         self.__dict__[name] = value
         return value
 
@@ -222,6 +252,8 @@ class Library:
         value = getattr(self._module, name)
         if twin is not None:
             return either(value, twin)
+        if isinstance(value, np.ufunc):
+            return takes_lists(value)
         if isinstance(value, types.ModuleType):
             twins = library_twins(value.__name__)
             return value if twins is None else Library(value, twins)
@@ -295,10 +327,15 @@ class Rebinder:
                 return self.numpy
             if value is math:
                 return MATH_TWIN
+            if value in NAMESPACES:
+                return NAMESPACES[value]
             twins = library_twins(value.__name__)
             return value if twins is None else Library(value, twins)
         if isinstance(value, types.FunctionType):
             return self.function(value)
+        if isinstance(value, OVERRIDABLE):
+            name = TWINNED.get(value)
+            return takes_lists(value) if name is None else getattr(self.numpy, name)
         if isinstance(value, Numpy):  # of a recording around this one
             return self.numpy
         if isinstance(value, types.MethodType):
@@ -354,7 +391,7 @@ class Rebinder:
 
     def read(self, value: Any, container: Any, key: Any) -> Any:
         """The twin of something that a function reads from its surroundings."""
-        value = modules.plain(value)
+        value = modules.plain(value, container, key)
         if self.surroundings is not None:
             value = self.surroundings.read(value, container, key)
         return self.twin(value)
@@ -404,13 +441,15 @@ def shared_twin(value: Any) -> Any:
     if isinstance(value, types.ModuleType):
         if value is math:
             return MATH_TWIN
+        if value in NAMESPACES:
+            return NAMESPACES[value]
         twins = library_twins(value.__name__) if value.__name__.startswith("scipy") else None
         return value if twins is None else Library(value, twins)
     if isinstance(value, types.BuiltinFunctionType) and getattr(value, "__module__", None) == "math":
         return math_twin(value.__name__)
     if type(value) is np.vectorize:
         return modules.Shared(value, lambda numpy: numpy.vectorize(value.pyfunc))
-    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type, *OVERRIDABLE)):
         name = TWINNED.get(value)
         if name is not None:
             return modules.Shared(value, operator.attrgetter(name))
@@ -419,7 +458,7 @@ def shared_twin(value: Any) -> Any:
         own = str(getattr(value, "__name__", ""))
         if twins and own in twins and getattr(sys.modules[module], own, None) is value:
             return either(value, twins[own])
-    return value
+    return takes_lists(value) if isinstance(value, OVERRIDABLE) else value
 
 
 def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:

@@ -2067,6 +2067,51 @@ def find_trace(x):
     return deepest
 
 
+cdef class TakesLists:
+    """A function or ufunc of NumPy's or SciPy's that takes lists of traced values, as the plain one takes lists of numbers.
+
+    NumPy's protocols look at the arguments themselves, not into them: of a list it would make an array of objects.
+    """
+
+    cdef readonly object plain
+
+    def __init__(self, plain):
+        self.plain = plain
+
+    def __call__(self, *args, **kwargs):
+        for x in args:
+            if (type(x) is list or type(x) is tuple) and find_trace(x) is not None:
+                return self.plain(*[listed(y) for y in args], **{name: listed(y) for name, y in kwargs.items()})
+        if kwargs:
+            for x in kwargs.values():
+                if (type(x) is list or type(x) is tuple) and find_trace(x) is not None:
+                    return self.plain(*args, **{name: listed(y) for name, y in kwargs.items()})
+        return self.plain(*args, **kwargs)
+
+    def __getattr__(self, name):
+        return getattr(self.plain, name)
+
+    def __eq__(self, other):
+        return self.plain == (other.plain if isinstance(other, TakesLists) else other)
+
+    def __hash__(self):
+        return hash(self.plain)
+
+    def __repr__(self):
+        return repr(self.plain)
+
+
+cdef object listed(x):
+    """A list that holds traced values as a traced array; anything else as it is."""
+    if type(x) is not list and type(x) is not tuple:
+        return x
+    trace = find_trace(x)
+    if trace is None:
+        return x
+    from adcore.front import complex
+    return complex.array(x, None, trace) if holds_complex(x) else as_array_of(trace, x)
+
+
 def scalar_of(x):
     """A one-element traced array as a traced scalar."""
     return as_scalar((<Traced?>x).trace, x)

@@ -80,10 +80,116 @@ CASES = {
 }
 
 
+def normal(*shape):
+    return rng.normal(size=shape) + 1j * rng.normal(size=shape)
+
+
+Z, ZB, ZR, zv = normal(4, 4) + 3 * np.eye(4), normal(4, 3), normal(5, 3), normal(4)
+ZT = normal(2, 3, 3) + 2 * np.eye(3)
+TURNING = rng.normal(size=(4, 4))  # real, with complex eigenvalues
+assert np.iscomplexobj(np.linalg.eigvals(TURNING))
+
+
+def hpd(a):
+    return a @ np.conj(np.swapaxes(a, -1, -2)) + np.eye(a.shape[-1])
+
+
+# eigenvectors and singular vectors with the phases that LAPACK gives them: differences see those as well
+COMPLEX_CASES = {
+    "solve": (np.linalg.solve, [Z, ZB]),
+    "solve a vector": (np.linalg.solve, [Z, zv]),
+    "solve a batch": (np.linalg.solve, [ZT, ZT[0]]),
+    "solve with a real matrix": (np.linalg.solve, [A, ZB]),
+    "solve for a real vector": (np.linalg.solve, [Z, v]),
+    "inv": (np.linalg.inv, [ZT]),
+    "tensorsolve": (lambda a, b: np.linalg.tensorsolve(a.reshape(2, 2, 2, 2), b.reshape(2, 2)), [Z, zv]),
+    "tensorinv": (lambda a: np.linalg.tensorinv(a.reshape(2, 2, 2, 2)), [Z]),
+    "cholesky": (lambda a: np.linalg.cholesky(hpd(a)), [Z]),
+    "cholesky of a batch": (lambda a: np.linalg.cholesky(hpd(a)), [ZT]),
+    "cholesky, upper": (lambda a: np.linalg.cholesky(hpd(a), upper=True), [Z]),
+    "qr": (np.linalg.qr, [ZR]),
+    "qr of a wide matrix": (np.linalg.qr, [ZR.T]),
+    "qr of a batch": (np.linalg.qr, [ZT]),
+    "qr, r": (lambda a: np.linalg.qr(a, "r"), [Z]),
+    "eigh": (lambda a: np.linalg.eigh(hpd(a)), [Z]),
+    "eigh by the upper part": (lambda a: np.linalg.eigh(hpd(a), UPLO="U"), [ZT]),
+    "eigvalsh": (lambda a: np.linalg.eigvalsh(hpd(a)), [ZT]),
+    "eig": (np.linalg.eig, [Z]),
+    "eig of a batch": (np.linalg.eig, [ZT]),
+    "eig of a real matrix": (np.linalg.eig, [TURNING]),
+    "eigvals": (np.linalg.eigvals, [Z]),
+    "eigvals of a real matrix": (np.linalg.eigvals, [TURNING]),
+    "svd": (lambda a: np.linalg.svd(a, full_matrices=False), [ZR]),
+    "svd of a wide matrix": (lambda a: np.linalg.svd(a, full_matrices=False), [ZR.T]),
+    "svd of a batch": (np.linalg.svd, [ZT]),
+    "svdvals": (np.linalg.svdvals, [ZR]),
+    "slogdet": (np.linalg.slogdet, [ZT]),
+    "det": (np.linalg.det, [ZT]),
+    "pinv": (np.linalg.pinv, [ZR]),
+    "pinv of a wide matrix": (np.linalg.pinv, [ZR.T]),
+    "lstsq": (lambda a, b: np.linalg.lstsq(a, b, rcond=None)[:2], [ZR, normal(5)]),
+    "cond": (np.linalg.cond, [Z]),
+    "cond 1": (lambda a: np.linalg.cond(a, 1), [Z]),
+    "nuclear norm": (lambda a: np.linalg.norm(a, "nuc"), [ZR]),
+    "vector_norm": (lambda a: np.linalg.vector_norm(a, ord=3), [Z]),
+    "matrix_norm": (lambda a: np.linalg.matrix_norm(a, ord=1), [ZT]),
+    "matrix_power": (lambda a: np.linalg.matrix_power(a, -3), [Z]),
+    "matrix_power 0": (lambda a: np.linalg.matrix_power(a, 0) * a, [Z]),
+    "multi_dot": (lambda a, b: np.linalg.multi_dot([a, b, a[:3, :3], zv[:3]]), [Z, ZB]),
+}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_derivatives(name):
     f, args = CASES[name]
     check_grads(f, args, order=2, rtol=1e-5, directions=1)
+
+
+@pytest.mark.parametrize("name", COMPLEX_CASES)
+def test_complex_values(name):
+    f, args = COMPLEX_CASES[name]
+    ours, theirs = adcore.vjp(f, *args)[0], f(*args)
+    for y, expected in zip(*((x if isinstance(x, tuple) else [x]) for x in (ours, theirs)), strict=True):
+        np.testing.assert_allclose(y, expected, rtol=1e-11, atol=1e-12)
+        assert np.asarray(y).dtype == np.asarray(expected).dtype
+
+
+@pytest.mark.parametrize("name", COMPLEX_CASES)
+def test_complex_derivatives(name):
+    f, args = COMPLEX_CASES[name]
+    check_grads(f, args, order=2, rtol=1e-5, directions=1)
+
+
+@pytest.mark.parametrize("name", COMPLEX_CASES)
+def test_forward_and_reverse_agree_on_complex_matrices(name):
+    f, args = COMPLEX_CASES[name]
+    moves = [rng.normal(size=a.shape) + (1j * rng.normal(size=a.shape) if np.iscomplexobj(a) else 0.0) for a in args]
+    y, dy = adcore.jvp(f, tuple(args), tuple(moves))
+    y, dy = (list(x) if isinstance(x, tuple) else [x] for x in (y, dy))
+    seeds = [rng.normal(size=np.shape(x)) + (1j * rng.normal(size=np.shape(x)) if np.iscomplexobj(x) else 0.0) for x in y]
+    pullback = adcore.vjp(f, *args)[1]
+    template = adcore.vjp(f, *args)[0]
+    found = pullback(type(template)(*seeds) if hasattr(template, "_fields") else tuple(seeds) if isinstance(template, tuple) else seeds[0])
+    ours = sum(np.sum(g * t).real for g, t in zip(found, moves, strict=True))
+    np.testing.assert_allclose(ours, sum(np.sum(g * t).real for g, t in zip(seeds, dy, strict=True)), rtol=1e-9, atol=1e-9)
+
+
+def test_eigenvalues_of_a_real_matrix_become_complex_under_compile():
+    f = adcore.compile(adcore.value_and_grad(lambda a: np.sum(np.abs(np.linalg.eigvals(a)))))
+    for a in (np.array([[2.0, 1.0], [1.0, 0.0]]), np.array([[0.0, 1.0], [-1.0, 0.0]]), np.array([[0.0, 1.0], [-2.0, 0.0]])):
+        value, g = f(a)
+        np.testing.assert_allclose(value, np.sum(np.abs(np.linalg.eigvals(a))))
+        h = 1e-6
+        moved = [np.sum(np.abs(np.linalg.eigvals(a + s * h * np.eye(2)[::-1] @ np.diag([1, 2])))) for s in (1, -1)]
+        np.testing.assert_allclose(np.sum(g * (np.eye(2)[::-1] @ np.diag([1, 2]))), (moved[0] - moved[1]) / (2 * h), rtol=1e-7)
+    assert f.recordings == 2
+
+
+def test_single_precision_stays_single():
+    z = ZT.astype(np.complex64)
+    for f in (np.linalg.inv, np.linalg.eigvals, np.linalg.svdvals, lambda a: np.linalg.eigh(a)[1], np.linalg.det):
+        assert adcore.vjp(f, z)[0].dtype == f(z).dtype
+    assert adcore.vjp(np.linalg.inv, z.real.copy())[0].dtype == np.float32
 
 
 @pytest.mark.filterwarnings("ignore:logm")
@@ -124,6 +230,49 @@ class TestEqualValues:
 
         with pytest.raises(errors.NotDifferentiable, match="equal values"):
             adcore.gradient(f, np.eye(3))
+
+    def test_functions_of_a_hermitian_matrix_at_a_diagonal_one(self):
+        """No component of the vectors says what their phases are, and none is needed."""
+        w, a, t = normal(3, 3), np.diag([1.0, 2.0, 3.0]) + 0j, normal(3, 3)
+
+        def f(a):
+            values, q = np.linalg.eigh(a)
+            return np.sum(((q * np.exp(values)) @ q.conj().T * w).real)
+
+        t, h = t + t.conj().T, 1e-6
+        expected = (f(a + h * t) - f(a - h * t)) / (2 * h)
+        np.testing.assert_allclose(np.sum(adcore.gradient(f, a) * t).real, expected, rtol=1e-8)
+        np.testing.assert_allclose(adcore.jvp(f, (a,), (t,))[1], expected, rtol=1e-8)
+        with pytest.raises(errors.NotDifferentiable, match=r"test_linalg.py:\d+: np.linalg.eigh.*phase"):
+            adcore.gradient(lambda a: np.sum((np.linalg.eigh(a)[1] * w).real), a)
+
+    @pytest.mark.parametrize("kind", [rng.normal, lambda size: normal(*size)])
+    def test_truncated_svd_of_a_matrix_of_that_rank(self, kind):
+        """The vectors of the singular values that are 0 are not used: their limit counts as 0."""
+        a, w, t = kind(size=(5, 2)) @ kind(size=(2, 4)), kind(size=(5, 4)), kind(size=(5, 4))
+
+        def f(a):
+            u, s, vh = np.linalg.svd(a, full_matrices=False)
+            return np.sum(((u[:, :2] * s[:2]) @ vh[:2] * w).real)
+
+        h = 1e-6
+        expected = (f(a + h * t) - f(a - h * t)) / (2 * h)
+        np.testing.assert_allclose(np.sum(adcore.gradient(f, a) * t).real, expected, rtol=1e-7)
+
+    def test_vectors_of_a_zero_singular_value_are_refused(self):
+        a = np.zeros((5, 4))
+        a[:3, :3] = np.diag([3.0, 2.0, 1.0])
+        with pytest.raises(errors.NotDifferentiable, match="singular value 0"):
+            adcore.gradient(lambda a: np.sum(np.linalg.svd(a, full_matrices=False)[0] * rng.normal(size=(5, 4))), a)
+
+    @pytest.mark.parametrize("f", [lambda a: np.sum(np.exp(np.linalg.eigvals(a))), lambda a: np.sum(np.linalg.eig(a)[1] ** 4)])
+    def test_a_defective_matrix_is_refused(self, f):
+        with pytest.raises(errors.NotDifferentiable, match="independent eigenvectors"):
+            adcore.gradient(f, np.array([[1.0, 1.0], [0.0, 1.0]]))
+
+    def test_qr_of_dependent_columns_is_refused(self):
+        with pytest.raises(errors.NotDifferentiable, match="linearly dependent"):
+            adcore.gradient(lambda a: np.sum(np.linalg.qr(a)[1]), np.ones((3, 3)))
 
     def test_what_depends_on_the_basis_is_refused(self):
         with pytest.raises(errors.NotDifferentiable, match="equal values"):

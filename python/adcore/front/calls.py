@@ -19,6 +19,7 @@ from ..passes.optimise import optimise
 from ..passes.reverse import reverse
 from ..tape.program import DTYPE_NAMES
 from ..tracer import array as traced
+from . import complex
 
 Specs = tuple[tuple[tuple[int, ...], str], ...]
 
@@ -38,12 +39,75 @@ class Family:
     jvp : callable or None
         ``jvp(params, tangents, y, *args)`` gives the tangent of y; a tangent is None where it is zero. One of the two
         rules serves both modes.
+    result : {"like", "real", "complex"}
+        Of complex arguments: is the result complex like them? "complex" is complex also of real ones.
+
+    Notes
+    -----
+    The rules of a family that meets complex arguments are given complex ones: an adjoint g stands for the real linear map
+    ``Re(sum(conj(g) dy))``, so that the adjoint of ``y = A x`` is ``A^H g``.
     """
 
     name: str
     evaluate: Callable[..., Any]
     vjp: Callable[..., Any] | None = None
     jvp: Callable[..., Any] | None = None
+    result: str = "like"
+
+    @functools.cached_property
+    def of_parts(self) -> Family:
+        """The same function of real and imaginary parts; a complex result has its parts along a first axis.
+
+        Its parameters are those of this family and, for each argument, whether it has an imaginary part.
+        """
+        rule_of_adjoint, rule_of_tangent = self.vjp, self.jvp
+
+        def evaluate(params: Any, *parts: Any) -> Any:
+            inner, kinds = params
+            y = self.evaluate(inner, *[plain_complex(*group) for group in grouped(kinds, parts)])
+            return y if self.result == "real" else np.stack([y.real, y.imag])
+
+        def whole(x: Any) -> Any:
+            return x if self.result == "real" else complex.Complex(x[0], x[1])
+
+        def vjp(params: Any, wanted: Any, g: Any, y: Any, *parts: Any) -> Any:
+            inner, kinds = params
+            uses = grouped(kinds, wanted)
+            args = [traced_complex(*group) for group in grouped(kinds, parts)]
+            found = rule_of_adjoint(inner, [any(use) for use in uses], whole(g), whole(y), *args)  # type: ignore[misc]
+            split = [(None,) * len(use) if x is None else halves(x)[: len(use)] for x, use in zip(found, uses, strict=True)]
+            return [part for group in split for part in group]
+
+        def jvp(params: Any, tangents: Any, y: Any, *parts: Any) -> Any:
+            inner, kinds = params
+            args = [traced_complex(*group) for group in grouped(kinds, parts)]
+            moves = [None if all(t is None for t in group) else traced_complex(*group) for group in grouped(kinds, tangents)]
+            found = rule_of_tangent(inner, moves, whole(y), *args)  # type: ignore[misc]
+            return found if self.result == "real" else np.stack(halves(found))
+
+        return Family(self.name, evaluate, None if self.vjp is None else vjp, None if self.jvp is None else jvp)
+
+
+def grouped(kinds: tuple[bool, ...], parts: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The parts of each argument: two where it has an imaginary one."""
+    left = iter(parts)
+    return [(next(left), next(left)) if two else (next(left),) for two in kinds]
+
+
+def plain_complex(re: Any, im: Any = None) -> Any:
+    if im is None:
+        return re
+    z = np.empty(re.shape, np.result_type(re, np.complex64))
+    z.real, z.imag = re, im
+    return z
+
+
+def traced_complex(re: Any, *im: Any) -> Any:
+    return complex.made(re, *im) if im else re
+
+
+def halves(x: Any) -> tuple[Any, Any]:
+    return (x.real, x.imag) if complex.is_complex(x) else (x, np.zeros(np.shape(x)))
 
 
 class Call:
@@ -201,6 +265,21 @@ def reads(program: Any, numbers: Sequence[int]) -> bool:
 def apply(family: Family, params: Any, shape: tuple[int, ...], *args: Any) -> Any:
     """Record a call of these arguments, at least one of them traced; the result has this shape."""
     trace = traced.find_trace(args)
-    operands = [traced.as_traced(trace, x) for x in args]
+    if family.result != "complex" and not traced.holds_complex(args):
+        return recorded_call(Call(family, params), shape, [traced.as_traced(trace, x) for x in args])
+    kinds, operands = [], []
+    for x in args:
+        re, im = complex.split(x, trace)
+        kinds.append(im is not None)
+        operands += [p for p in (np.zeros(np.shape(x)) if re is None else re, im) if p is not None]
+    call = Call(family.of_parts, (params, tuple(kinds)))
+    operands = [traced.as_traced(trace, x) for x in operands]
+    if family.result == "real":
+        return recorded_call(call, shape, operands)
+    y = recorded_call(call, (2, *shape), operands)
+    return complex.Complex(y[0], y[1])
+
+
+def recorded_call(call: Call, shape: tuple[int, ...], operands: list[Any]) -> Any:
     f32 = bool(operands) and all(x.dtype == np.float32 for x in operands)
-    return traced.call(Call(family, params), operands, shape, np.float32 if f32 else np.float64)
+    return traced.call(call, operands, shape, np.float32 if f32 else np.float64)

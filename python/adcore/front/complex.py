@@ -293,6 +293,11 @@ class Complex(traced.TracedComplex):
 # -- parts: None is exactly 0 ----------------------------------------------------------------------
 
 
+def is_complex(x: Any) -> bool:
+    """Is an array, plain or traced, one of complex numbers?"""
+    return bool(x.dtype.kind == "c")
+
+
 def shape_of(x: Any) -> tuple[int, ...]:
     return x.shape if hasattr(x, "shape") else np.shape(values(x))
 
@@ -759,7 +764,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
 
 def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """One of NumPy's functions on arguments of which at least one is complex."""
-    ours = TABLE.get(func)
+    ours = dispatch.TABLE[func] if func in dispatch.ANY_KIND else TABLE.get(func)
     if ours is not None:
         return ours(*args, **kwargs)
     places = PARTWISE.get(func)
@@ -903,27 +908,6 @@ def vecdot(a: Any, b: Any, /, *, axis: int = -1) -> Any:
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     convolve: Any = np.convolve
     return convolve(a, np.conj(v)[::-1], mode)
-
-
-@implements(np.linalg.multi_dot)
-def multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    result = arrays[0]
-    for a in arrays[1:]:
-        result = result @ a
-    return result
-
-
-@implements(np.linalg.matrix_power)
-def matrix_power(a: Any, n: int) -> Any:
-    if n < 0:
-        a, n = np.linalg.inv(a), -n
-    result: Any = None
-    while n:
-        if n & 1:
-            result = a if result is None else result @ a
-        n >>= 1
-        a = a @ a if n else a
-    return promoted(np.eye(a.shape[-1]) + 0.0 * a) if result is None else +result
 
 
 @implements(np.einsum)
@@ -1088,19 +1072,6 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         if c.any():
             result[c] = f(x[c], *args, **kw) if callable(f) else f
     return result
-
-
-@implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Norms of the absolute values, except those that singular values define."""
-    matrix = (axis is None and np.ndim(x) == 2) or (isinstance(axis, tuple) and len(axis) == 2)
-    if matrix and ord in (2, -2, "nuc"):
-        at = tuple(k % x.ndim for k in (axis or (0, 1)))
-        rest = [k for k in range(x.ndim) if k not in at]
-        s = np.linalg.svdvals(np.transpose(x, (*rest, *at)))
-        y = np.sum(s, axis=-1) if ord == "nuc" else s[..., 0 if ord == 2 else -1]
-        return np.expand_dims(y, at) if keepdims else y
-    return np.linalg.norm(absolute(x), ord, axis, keepdims)
 
 
 # -- methods -------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from .. import errors, trees
 from ..tracer import array as traced
 
 TABLE: dict[Any, Callable[..., Any]] = {}
+# functions of the table that take complex arguments as well
+ANY_KIND: set[Any] = set()
 UFUNCS: dict[str, Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
 ATTRIBUTES: dict[str, Callable[..., Any]] = {}
@@ -23,12 +25,14 @@ REFUSED: dict[Any, str] = {}
 REFUSED_MODULES: dict[str, str] = {}
 
 
-def implements(*functions: Any) -> Callable[[Any], Any]:
-    """Register the decorated function for these functions of NumPy."""
+def implements(*functions: Any, any_kind: bool = False) -> Callable[[Any], Any]:
+    """Register the decorated function for these functions of NumPy, on real arrays or on those of any kind."""
 
     def register(ours: Any) -> Any:
         for f in functions:
             TABLE[f] = ours
+        if any_kind:
+            ANY_KIND.update(functions)
         return ours
 
     return register

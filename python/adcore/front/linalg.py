@@ -1,8 +1,12 @@
-"""numpy.linalg and scipy.linalg on traced arrays.
+"""numpy.linalg on traced arrays, real and complex.
 
 The derivative rules are those of M. Giles, *Collected matrix derivative results for forward and reverse mode
 algorithmic differentiation*, 2008, and of J. Townsend, *Differentiating the singular value decomposition*, 2016,
-written for batches in plain NumPy. Symmetric arguments (cholesky, eigh) count as symmetric: their adjoints are.
+written for batches in plain NumPy, with conjugates where a complex matrix needs them. Symmetric arguments (cholesky,
+eigh) count as symmetric (Hermitian): their adjoints are.
+
+A complex eigenvector or singular vector may be multiplied by any phase; LAPACK's choice makes a component of it real. The
+rules follow that choice, so that the derivative is that of what NumPy computes also where it depends on the phase.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ import numpy as np
 
 from .. import errors
 from ..tracer import array as traced
+from . import complex
 from .calls import Family, apply
+from .complex import is_complex
 from .dispatch import implements, refuse
 
 # -- helpers of the rules ---------------------------------------------------------------------
@@ -26,25 +32,35 @@ def mT(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
+def H(x: Any) -> Any:
+    """Matrices transposed and conjugated."""
+    return np.conj(mT(x)) if is_complex(x) else mT(x)
+
+
+def conj(x: Any) -> Any:
+    return np.conj(x) if is_complex(x) else x
+
+
 def diagonal_of(x: Any) -> Any:
     """The diagonals of a batch of matrices, as vectors."""
-    n = min(x.shape[-2:])
-    steps = contiguous(x.shape)
-    return x.strided((*x.shape[:-2], n), (*steps[:-2], steps[-2] + 1))
-
-
-def contiguous(shape: tuple[int, ...]) -> list[int]:
-    steps: list[int] = []
-    step = 1
-    for d in reversed(shape):
-        steps.insert(0, step)
-        step *= d
-    return steps
+    return np.diagonal(x, 0, -2, -1)
 
 
 def matrices_of(v: Any) -> Any:
     """Diagonal matrices with these diagonals."""
     return v[..., None] * np.eye(v.shape[-1])
+
+
+def lower_of(x: Any, k: int = 0) -> Any:
+    return x * np.tril(np.ones(x.shape[-2:]), k)
+
+
+def upper_of(x: Any, k: int = 0) -> Any:
+    return x * np.triu(np.ones(x.shape[-2:]), k)
+
+
+def off_diagonal(x: Any) -> Any:
+    return x * (1.0 - np.eye(x.shape[-1]))
 
 
 def half_lower(x: Any) -> Any:
@@ -53,8 +69,9 @@ def half_lower(x: Any) -> Any:
     return x * (np.tril(np.ones((n, n))) - 0.5 * np.eye(n))
 
 
-def symmetric(x: Any) -> Any:
-    return 0.5 * (x + mT(x))
+def hermitian(x: Any) -> Any:
+    """The symmetric (Hermitian) part."""
+    return 0.5 * (x + H(x))
 
 
 def minus(a: Any, b: Any) -> Any:
@@ -89,16 +106,19 @@ def loop(f: Callable[..., Any], *arrays: Any) -> Any:
     return np.array(found).reshape(batch + found[0].shape)
 
 
-def square(name: str, a: Any) -> Any:
-    """The argument as a traced array of square matrices."""
-    a = matrix(name, a)
-    if a.shape[-1] != a.shape[-2]:
-        raise np.linalg.LinAlgError(f"{traced.where_text()}{name}: last 2 dimensions of the array must be square")
-    return a
+def operand(x: Any) -> Any:
+    """An argument as an array, traced where it holds a traced value."""
+    trace = traced.find_trace(x)
+    if trace is None:
+        x = np.asarray(x)
+        return x if x.dtype.kind in "fc" else x.astype(float)
+    if traced.holds_complex([x]):
+        return x if isinstance(x, complex.Complex) else complex.array(x, None, trace)
+    return traced.as_traced(trace, x)
 
 
 def matrix(name: str, a: Any) -> Any:
-    a = traced.asarray(a) if traced.find_trace(a) is not None else a
+    a = operand(a)
     if np.ndim(a) < 2:
         raise np.linalg.LinAlgError(
             f"{traced.where_text()}{name}: {np.ndim(a)}-dimensional array given. It must be at least two-dimensional"
@@ -106,13 +126,178 @@ def matrix(name: str, a: Any) -> Any:
     return a
 
 
+def square(name: str, a: Any) -> Any:
+    """The argument as an array of square matrices."""
+    a = matrix(name, a)
+    if a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError(f"{traced.where_text()}{name}: last 2 dimensions of the array must be square")
+    return a
+
+
+def identity_like(a: Any) -> Any:
+    return np.eye(a.shape[-1], dtype=np.finfo(a.dtype).dtype)
+
+
+# -- where there is no derivative: dependent columns, equal values, zero singular values, phases ------------
+
+EQUAL = (
+    "eigenvectors or singular vectors of equal values are not differentiable, and what you compute uses them. Use a function of "
+    "the values alone (eigvalsh, svdvals), or move the point a little"
+)
+VANISHING = (
+    "singular vectors of a singular value 0 of a matrix that is not square are not differentiable, and what you compute uses "
+    "them. Leave them out, or move the point a little"
+)
+PHASE_FREE = (
+    "what you compute depends on the phase of a complex eigenvector or singular vector, which changes abruptly at this point. Use "
+    "a function that does not (abs, v @ v.conj().T)"
+)
+
+
+DEPENDENT = "the columns are linearly dependent here, so that the factors are not differentiable"
+DEFECTIVE = "the matrix has less than n independent eigenvectors here, so that its eigenvalues are not differentiable"
+
+
+def independent(v: Any) -> Any:
+    """Have no two eigenvectors one direction?"""
+    overlap = np.abs(H(v) @ v) * (1.0 - np.eye(v.shape[-1]))
+    return not np.any(overlap > 1.0 - 1e-13)
+
+
+def regular(r: Any) -> Any:
+    """Has a triangular matrix no zero on its diagonal?"""
+    d = np.abs(np.diagonal(r, 0, -2, -1))
+    return np.all(d > d.shape[-1] * np.finfo(d.dtype).eps * np.max(d, axis=-1, keepdims=True, initial=0.0))
+
+
+def evaluate_checked(params: Any, x: Any) -> Any:
+    name, holds, why = params
+    if not holds(x):
+        raise errors.NotDifferentiable(f"{traced.where_text()}{name}: {why}.")
+    return x
+
+
+# x itself, when the program finds that it is fit for a derivative
+CHECKED = Family("a check", evaluate_checked, lambda params, wanted, g, y, x: (g,), lambda params, tangents, y, x: tangents[0])
+
+
+def checked(name: str, holds: Callable[[Any], Any], why: str, x: Any) -> Any:
+    return apply(CHECKED, (name, holds, why), x.shape, x)
+
+
+def denominator(d: Any) -> tuple[Any, Any]:
+    """Where d is 0, and d with 1 there."""
+    zero = d == 0
+    return zero, np.where(zero, 1.0, d)
+
+
+def evaluate_quotient(params: Any, m: Any, d: Any, size: Any) -> Any:
+    """m / d where d is not zero. Where it is, nothing may depend on the quotient, so ``size`` must be 0: 0/0 has a limit
+    that this point does not show, anything else depends on a choice of basis. Forward, where nobody knows yet
+    what will be used, the answer is NaN."""
+    name, why, forward = params
+    zero, safe = denominator(d)
+    result = np.where(zero, 0.0, m / safe)
+    wanted = zero & (size != 0)
+    if forward:
+        return np.where(wanted, np.nan, result)
+    if np.any(wanted):
+        raise errors.NotDifferentiable(f"{traced.where_text()}{name}: {why}.")
+    return result
+
+
+def quotient_vjp(params: Any, wanted: Any, g: Any, y: Any, m: Any, d: Any, size: Any) -> Any:
+    zero, safe = denominator(d)
+    part = np.where(zero, 0.0, g / conj(safe))
+    return part, summed_to(-part * conj(y), d.shape), np.zeros(size.shape)
+
+
+def quotient_jvp(params: Any, tangents: Any, y: Any, m: Any, d: Any, size: Any) -> Any:
+    zero, safe = denominator(d)
+    dm, dd, _ = tangents
+    if dm is None and dd is None:
+        return np.zeros(m.shape)
+    return np.where(zero, 0.0, minus(dm, None if dd is None else dd * y) / safe)
+
+
+QUOTIENT = Family("a quotient of gaps", evaluate_quotient, quotient_vjp, quotient_jvp)
+
+
+def over_gaps(name: str, m: Any, d: Any, size: Any, forward: bool = False) -> Any:
+    """The off-diagonal elements of a matrix over the differences of the values; ``size`` is what it was made from."""
+    size = off_diagonal(np.abs(size))
+    return apply(QUOTIENT, (name, EQUAL, forward), m.shape, off_diagonal(m), d, size + mT(size))
+
+
+def over_values(name: str, m: Any, s: Any, forward: bool = False) -> Any:
+    """Columns over singular values."""
+    return apply(QUOTIENT, (name, VANISHING, forward), m.shape, m, s[..., None, :], np.abs(m))
+
+
+def cut(d: Any, w: Any) -> Any:
+    """Differences of values, 0 where rounding decides them."""
+    top = np.max(np.abs(w), axis=-1, keepdims=True, initial=0.0)[..., None]
+    return np.where(np.abs(d) <= w.shape[-1] * np.finfo(w.dtype).eps * top, 0.0, d)
+
+
+def gaps_of(w: Any) -> Any:
+    return cut(w[..., None, :] - w[..., :, None], w)
+
+
+def evaluate_phase(params: Any, t: Any, p: Any, size: Any) -> Any:
+    """t / p, the change of a phase: t is what is left of it, and 0 up to rounding where nothing depends on the phase."""
+    name, forward = params
+    gone, safe = phase_denominator(p)
+    small = np.abs(t) <= 1e3 * np.finfo(t.dtype).eps * size
+    if not forward and np.any(gone & ~small):
+        raise errors.NotDifferentiable(f"{traced.where_text()}{name}: {PHASE_FREE}.")
+    return np.where(gone | (small & (not forward)), 0.0, t / safe)
+
+
+def phase_denominator(p: Any) -> tuple[Any, Any]:
+    gone = np.abs(p) <= 1e-8 * np.max(np.abs(p), axis=-1, keepdims=True, initial=0.0)
+    return gone, np.where(gone, 1.0, p)
+
+
+def phase_vjp(params: Any, wanted: Any, g: Any, y: Any, t: Any, p: Any, size: Any) -> Any:
+    gone, safe = phase_denominator(p)
+    part = np.where(gone, 0.0, g / safe)
+    return part, -part * y, np.zeros(size.shape)
+
+
+PHASE = Family("a phase", evaluate_phase, phase_vjp)
+
+
+def phase_dependence(v: Any, g: Any) -> tuple[Any, Any]:
+    """How a function changes with the phases of the columns of v, when its adjoint is g; and what that is made of."""
+    a, b = v.real * g.imag, v.imag * g.real
+    return tuple(np.sum(x, axis=-2, keepdims=True) for x in (a - b, np.abs(a) + np.abs(b)))
+
+
+def turned(name: str, v: Any, dv: Any, real: Any) -> Any:
+    """By how much (times 1j) the columns of v turn, moved by dv, so that the component that ``real`` marks stays real."""
+    t, p = (np.sum(real * x, axis=-2, keepdims=True) for x in (dv.imag, v.real))
+    return 1j * apply(PHASE, (name, True), t.shape, -t, p, np.abs(t))
+
+
+def turned_back(name: str, v: Any, t: Any, size: Any, real: Any) -> Any:
+    """The adjoint of v from that of its phase, which makes the component real that ``real`` marks."""
+    p = np.sum(real * v.real, axis=-2, keepdims=True)
+    return -1j * (real * apply(PHASE, (name, False), t.shape, t, p, size))
+
+
+def row_of(k: int, v: Any) -> Any:
+    """Marks a row."""
+    return (np.arange(v.shape[-2]) == k % v.shape[-2]).astype(float)[:, None] * np.ones(v.shape[-1])
+
+
 # -- solve -----------------------------------------------------------------------------------------
 
 
 def solve_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, b: Any) -> Any:
-    s = solve_matrices(mT(a), g)
+    s = solve_matrices(H(a), g)
     return (
-        summed_to(-(s @ mT(y)), a.shape) if wanted[0] else None,
+        summed_to(-(s @ H(y)), a.shape) if wanted[0] else None,
         summed_to(s, b.shape) if wanted[1] else None,
     )
 
@@ -129,22 +314,21 @@ def solve_matrices(a: Any, b: Any) -> Any:
     return apply(SOLVE, (), (*batch_of(a.shape, b.shape), *b.shape[-2:]), a, b)
 
 
-@implements(np.linalg.solve)
+@implements(np.linalg.solve, any_kind=True)
 def solve(a: Any, b: Any) -> Any:
-    a = square("solve", a)
-    b = traced.asarray(b) if traced.find_trace(b) is not None else np.asarray(b, dtype=float)
-    if b.shape[-1 if b.ndim == 1 else -2] != a.shape[-1]:
+    a, b = square("solve", a), operand(b)
+    if not b.ndim or b.shape[-1 if b.ndim == 1 else -2] != a.shape[-1]:
         raise ValueError(f"{traced.where_text()}solve: mismatch in core dimensions: {a.shape} and {b.shape}")
     return solve_matrices(a, b[:, None])[..., 0] if b.ndim == 1 else solve_matrices(a, b)
 
 
-@implements(np.linalg.inv)
+@implements(np.linalg.inv, any_kind=True)
 def inv(a: Any) -> Any:
     a = square("inv", a)
-    return solve_matrices(a, np.eye(a.shape[-1]))
+    return solve_matrices(a, identity_like(a))
 
 
-@implements(np.linalg.tensorsolve)
+@implements(np.linalg.tensorsolve, any_kind=True)
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     if axes is not None:
         rest = [k for k in range(np.ndim(a)) if k not in axes]
@@ -154,7 +338,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     return np.reshape(solve(np.reshape(a, (n, n)), np.reshape(b, (n,))), shape)
 
 
-@implements(np.linalg.tensorinv)
+@implements(np.linalg.tensorinv, any_kind=True)
 def tensorinv(a: Any, ind: int = 2) -> Any:
     n = math.prod(a.shape[ind:])
     return np.reshape(inv(np.reshape(a, (n, n))), a.shape[ind:] + a.shape[:ind])
@@ -167,25 +351,24 @@ def evaluate_triangular(params: Any, a: Any, b: Any) -> Any:
     return loop(lambda x, y: scipy.linalg.solve_triangular(x, y, lower=lower, unit_diagonal=unit, check_finite=False), a, b)
 
 
+def triangle(x: Any, lower: bool, unit: bool) -> Any:
+    """What of a triangular matrix is read."""
+    return lower_of(x, -1 if unit else 0) if lower else upper_of(x, 1 if unit else 0)
+
+
 def triangular_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, b: Any) -> Any:
     lower, unit = params
-    s = solve_triangle(mT(a), g, not lower, unit)
-    ga = None
-    if wanted[0]:
-        n = a.shape[-1]
-        part = np.tril(np.ones((n, n)), -1 if unit else 0)
-        ga = summed_to(-(s @ mT(y)) * (part if lower else part.T), a.shape)
-    return ga, summed_to(s, b.shape) if wanted[1] else None
+    s = solve_triangle(H(a), g, not lower, unit)
+    return (
+        summed_to(triangle(-(s @ H(y)), lower, unit), a.shape) if wanted[0] else None,
+        summed_to(s, b.shape) if wanted[1] else None,
+    )
 
 
 def triangular_jvp(params: Any, tangents: Any, y: Any, a: Any, b: Any) -> Any:
     lower, unit = params
     da, db = tangents
-    if da is not None:
-        n = a.shape[-1]
-        part = np.tril(np.ones((n, n)), -1 if unit else 0)
-        da = (da * (part if lower else part.T)) @ y
-    return solve_triangle(a, minus(db, da), lower, unit)
+    return solve_triangle(a, minus(db, None if da is None else triangle(da, lower, unit) @ y), lower, unit)
 
 
 TRIANGULAR = Family("scipy.linalg.solve_triangular", evaluate_triangular, triangular_vjp, triangular_jvp)
@@ -199,42 +382,42 @@ def solve_triangle(a: Any, b: Any, lower: bool, unit: bool = False) -> Any:
 
 
 def adjoint_of_factor(g: Any, y: Any) -> Any:
-    """One matrix of ``evaluate_cholesky_adjoint``: a triangular product and LAPACK's sygst, 2 n^3 operations.
+    """One matrix of ``CHOLESKY_ADJOINT``: a triangular product and LAPACK's sygst (hegst), 2 n^3 operations.
 
-    sygst computes inv(M) A inv(M'); M is the factor transposed and read from its last row and column to the first.
+    sygst computes inv(M) A inv(M^H); M is the factor transposed and read from its last row and column to the first.
     """
     import scipy.linalg
 
     (trmm,) = scipy.linalg.get_blas_funcs(("trmm",), (g, y))
-    (sygst,) = scipy.linalg.get_lapack_funcs(("sygst",), (g, y))
+    (sygst,) = scipy.linalg.get_lapack_funcs(("hegst" if is_complex(y) else "sygst",), (g, y))
     if not y.size:
         return np.zeros(y.shape, y.dtype)
-    product = trmm(0.5, y.T, g.T, side=1, lower=0, trans_a=1)  # (L' G / 2)', column-major
+    product = trmm(0.5, y.T, g.conj().T, side=1, lower=0, trans_a=1)  # conj(L^H G / 2)', column-major
     flipped = np.asfortranarray(product[::-1, ::-1])
-    found, _ = sygst(flipped, np.ascontiguousarray(y[::-1, ::-1]).T, itype=1, lower=1, overwrite_a=1)
+    found, _ = sygst(flipped, np.ascontiguousarray(y[::-1, ::-1]).conj().T, itype=1, lower=1, overwrite_a=1)
     low = np.tril(found)
-    out = low + low.T
+    out = low + low.conj().T
     out.ravel()[:: len(y) + 1] *= 0.5
     return out[::-1, ::-1]
 
 
 def cholesky_adjoint_vjp(params: Any, wanted: Any, h: Any, s: Any, g: Any, y: Any) -> Any:
-    h = symmetric(h)
+    h = hermitian(h)
     c = solve_triangle(y, h, True)  # L^-1 H
-    w = half_lower(mT(solve_triangle(y, mT(c), True)))
-    return y @ w if wanted[0] else None, g @ mT(w) - 2.0 * (s @ mT(c)) if wanted[1] else None
+    w = half_lower(H(solve_triangle(y, H(c), True)))
+    return y @ w if wanted[0] else None, g @ H(w) - 2.0 * (s @ H(c)) if wanted[1] else None
 
 
 def cholesky_adjoint_jvp(params: Any, tangents: Any, s: Any, g: Any, y: Any) -> Any:
     dg, dy = tangents
-    q = minus(None if dg is None else mT(y) @ dg, None if dy is None else -(mT(dy) @ g))
-    p = solve_triangle(mT(y), mT(solve_triangle(mT(y), mT(half_lower(q)), False)), False)
+    q = minus(None if dg is None else H(y) @ dg, None if dy is None else -(H(dy) @ g))
+    p = solve_triangle(H(y), H(solve_triangle(H(y), H(half_lower(q)), False)), False)
     if dy is None:
-        return symmetric(p)
-    return symmetric(p) - 2.0 * symmetric(solve_triangle(mT(y), mT(dy) @ s, False))
+        return hermitian(p)
+    return hermitian(p) - 2.0 * hermitian(solve_triangle(H(y), H(dy) @ s, False))
 
 
-# sym(L^-T half_lower(L' G) L^-1): the adjoint of a matrix from that of its Cholesky factor
+# sym(L^-H half_lower(L^H G) L^-1): the adjoint of a matrix from that of its Cholesky factor
 CHOLESKY_ADJOINT = Family(
     "the adjoint of np.linalg.cholesky",
     lambda params, g, y: loop(adjoint_of_factor, g, y),
@@ -248,18 +431,18 @@ def cholesky_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
 
 
 def cholesky_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    s = solve_triangle(y, symmetric(tangents[0]), True)
-    return y @ half_lower(mT(solve_triangle(y, mT(s), True)))
+    s = solve_triangle(y, hermitian(tangents[0]), True)
+    return y @ half_lower(H(solve_triangle(y, H(s), True)))
 
 
 CHOLESKY = Family("np.linalg.cholesky", lambda params, a: np.linalg.cholesky(a), cholesky_vjp, cholesky_jvp)
 
 
-@implements(np.linalg.cholesky)
+@implements(np.linalg.cholesky, any_kind=True)
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     a = square("cholesky", a)
     if upper:
-        return mT(apply(CHOLESKY, (), a.shape, mT(a)))
+        return H(apply(CHOLESKY, (), a.shape, H(a)))
     return apply(CHOLESKY, (), a.shape, a)
 
 
@@ -285,24 +468,31 @@ def qr_shapes(a: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     return a.shape[-2:], (a.shape[-1], a.shape[-1])
 
 
-def qr_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
+def qr_parts(y: Any, a: Any) -> tuple[Any, Any]:
+    """The factors, as a rule reads them."""
     q, r = parts(y, *qr_shapes(a))
+    return q, checked("np.linalg.qr", regular, DEPENDENT, r)
+
+
+def real_diagonal(x: Any) -> Any:
+    """x with the real part of its diagonal: R has a real one, also of a complex matrix."""
+    return x - 1j * matrices_of(diagonal_of(x).imag) if is_complex(x) else x
+
+
+def qr_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
+    q, r = qr_parts(y, a)
     gq, gr = parts(g, *qr_shapes(a))
-    n = a.shape[-1]
-    m = r @ mT(gr) - mT(gq) @ q
-    lower = m * np.tril(np.ones((n, n)))
-    copied = lower + mT(m * np.tril(np.ones((n, n)), -1))
-    return (mT(solve_triangle(r, mT(gq + q @ copied), False)),)
+    m = real_diagonal(r @ H(gr) - H(gq) @ q)
+    copied = lower_of(m) + H(lower_of(m, -1))
+    return (H(solve_triangle(r, H(gq + q @ copied), False)),)
 
 
 def qr_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    q, r = parts(y, *qr_shapes(a))
-    n = a.shape[-1]
+    q, r = qr_parts(y, a)
     c = mT(solve_triangle(mT(r), mT(tangents[0]), True))
-    x = mT(q) @ c
-    below = x * np.tril(np.ones((n, n)), -1)
-    turn = below - mT(below)
-    return joined(c - q @ (x - turn), (x - turn) @ r, dims=(2, 2))
+    x = H(q) @ c
+    inside = real_diagonal(upper_of(x) + H(lower_of(x, -1)))
+    return joined(c - q @ inside, inside @ r, dims=(2, 2))
 
 
 def evaluate_qr(params: Any, a: Any) -> Any:
@@ -313,7 +503,7 @@ def evaluate_qr(params: Any, a: Any) -> Any:
 QR = Family("np.linalg.qr", evaluate_qr, qr_vjp, qr_jvp)
 
 
-@implements(np.linalg.qr)
+@implements(np.linalg.qr, any_kind=True)
 def qr(a: Any, mode: str = "reduced") -> Any:
     a = matrix("qr", a)
     m, n = a.shape[-2:]
@@ -324,52 +514,11 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     y = apply(QR, (), (*a.shape[:-2], m * k + k * k), head)
     q, r = parts(y, (m, k), (k, k))
     if n > k:
-        r = np.concatenate([r, mT(q) @ a[..., :, k:]], axis=-1)
+        r = np.concatenate([r, H(q) @ a[..., :, k:]], axis=-1)
     return r if mode == "r" else np.linalg._linalg.QRResult(q, r)
 
 
-def degenerate(params: Any, m: Any, d: Any, size: Any) -> Any:
-    """m / d where d is not zero. Where it is, nothing may depend on the vectors, so ``size`` must be 0: 0/0 has a limit
-    that this point does not show, anything else depends on a choice of basis. Forward, where nobody knows yet
-    what will be used, the answer is NaN."""
-    same = d == 0
-    wanted = same & ((size != 0) | (np.swapaxes(size, -1, -2) != 0)) & ~np.eye(m.shape[-1], dtype=bool)
-    if params[1] == "forward":
-        return np.where(wanted, np.nan, np.where(same, 0.0, m / np.where(same, 1.0, d)))
-    if np.any(wanted):
-        raise errors.NotDifferentiable(
-            f"{params[0]}: eigenvectors or singular vectors of equal values are not differentiable, and what you compute "
-            "uses them. Use a function of the values alone (eigvalsh, svdvals), or move the point a little."
-        )
-    return np.where(same, 0.0, m / np.where(same, 1.0, d))
-
-
-def degenerate_parts(m: Any, d: Any) -> tuple[Any, Any]:
-    same = d == 0
-    return same, np.where(same, 1.0, d)
-
-
-def degenerate_vjp(params: Any, wanted: Any, g: Any, y: Any, m: Any, d: Any, size: Any) -> Any:
-    same, safe = degenerate_parts(m, d)
-    part = np.where(same, 0.0, g / safe)
-    return part, -part * y, np.zeros(size.shape)
-
-
-def degenerate_jvp(params: Any, tangents: Any, y: Any, m: Any, d: Any, size: Any) -> Any:
-    same, safe = degenerate_parts(m, d)
-    dm, dd, _ = tangents
-    if dm is None and dd is None:
-        return np.zeros(m.shape)
-    top = minus(dm, None if dd is None else dd * y)
-    return np.where(same, 0.0, top / safe)
-
-
-DEGENERATE = Family("a quotient of gaps", degenerate, degenerate_vjp, degenerate_jvp)
-
-
-def over_gaps(name: str, m: Any, gaps: Any, size: Any, mode: str = "reverse") -> Any:
-    """An antisymmetric matrix over the differences of the values; ``size`` is what it was made from."""
-    return apply(DEGENERATE, (name, mode), m.shape, m, gaps, size)
+# -- eigenvalues ---------------------------------------------------------------------------------------------
 
 
 def evaluate_eigh(params: Any, a: Any) -> Any:
@@ -377,120 +526,161 @@ def evaluate_eigh(params: Any, a: Any) -> Any:
     return joined(w, v, dims=(1, 2))
 
 
-def eigh_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
+def eigh_parts(y: Any, a: Any) -> tuple[Any, Any]:
     n = a.shape[-1]
     w, v = parts(y, (n,), (n, n))
-    gw, gv = parts(g, (n,), (n, n))
-    m = mT(v) @ gv
-    gaps = w[..., None, :] - w[..., :, None]
-    inner = matrices_of(gw) + over_gaps("np.linalg.eigh", 0.5 * (m - mT(m)), gaps, m)
-    return (symmetric(v @ inner @ mT(v)),)
+    return np.real(w), v
+
+
+def real_row(params: Any) -> int:
+    """The row of the eigenvectors that LAPACK makes real."""
+    return 0 if params[0] == "L" else -1
+
+
+def eigh_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
+    w, v = eigh_parts(y, a)
+    gw, gv = eigh_parts(g, a)
+    if is_complex(v):
+        gv = gv + turned_back("np.linalg.eigh", v, *phase_dependence(v, gv), row_of(real_row(params), v))
+    m = H(v) @ gv
+    inner = matrices_of(gw) + over_gaps("np.linalg.eigh", 0.5 * (m - H(m)), gaps_of(w), m)
+    return (hermitian(v @ inner @ H(v)),)
 
 
 def eigh_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    n = a.shape[-1]
-    w, v = parts(y, (n,), (n, n))
-    d = mT(v) @ symmetric(tangents[0]) @ v
-    gaps = w[..., None, :] - w[..., :, None]
-    return joined(diagonal_of(d), v @ over_gaps("np.linalg.eigh", d * (1.0 - np.eye(n)), gaps, d, "forward"), dims=(1, 2))
+    w, v = eigh_parts(y, a)
+    d = H(v) @ hermitian(tangents[0]) @ v
+    dv = v @ over_gaps("np.linalg.eigh", d, gaps_of(w), d, True)
+    if is_complex(v):
+        dv = dv + v * turned("np.linalg.eigh", v, dv, row_of(real_row(params), v))
+    return joined(np.real(diagonal_of(d)), dv, dims=(1, 2))
 
 
 EIGH = Family("np.linalg.eigh", evaluate_eigh, eigh_vjp, eigh_jvp)
 
 
-@implements(np.linalg.eigh)
+@implements(np.linalg.eigh, any_kind=True)
 def eigh(a: Any, UPLO: str = "L") -> Any:
     a = square("eigh", a)
     n = a.shape[-1]
-    w, v = parts(apply(EIGH, (UPLO.upper(),), (*a.shape[:-2], n + n * n), a), (n,), (n, n))
-    return np.linalg._linalg.EighResult(w, v)
+    return np.linalg._linalg.EighResult(*eigh_parts(apply(EIGH, (UPLO.upper(),), (*a.shape[:-2], n + n * n), a), a))
 
 
 def eigvalsh_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
     _, v = eigh(a, params[0])
-    return (symmetric((v * g[..., None, :]) @ mT(v)),)
+    return (hermitian((v * g[..., None, :]) @ H(v)),)
 
 
 def eigvalsh_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
     _, v = eigh(a, params[0])
-    return np.sum(v * (symmetric(tangents[0]) @ v), axis=-2)
+    return np.real(np.sum(conj(v) * (hermitian(tangents[0]) @ v), axis=-2))
 
 
-EIGVALSH = Family("np.linalg.eigvalsh", lambda params, a: np.linalg.eigvalsh(a, params[0]), eigvalsh_vjp, eigvalsh_jvp)
+EIGVALSH = Family("np.linalg.eigvalsh", lambda params, a: np.linalg.eigvalsh(a, params[0]), eigvalsh_vjp, eigvalsh_jvp, "real")
 
 
-@implements(np.linalg.eigvalsh)
+@implements(np.linalg.eigvalsh, any_kind=True)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     a = square("eigvalsh", a)
     return apply(EIGVALSH, (UPLO.upper(),), a.shape[:-1], a)
 
 
-def real_spectrum(name: str, *results: Any) -> Any:
-    """The results of np.linalg.eig and its relatives, where they are real."""
-    if any(np.iscomplexobj(r) and np.any(r.imag != 0) for r in results):
-        raise errors.NotDifferentiable(f"{name}: the eigenvalues are complex here, and adcore differentiates real ones")
-    return [r.real for r in results]
+def largest_real(params: Any, v: Any) -> Any:
+    """Marks the largest component of each eigenvector, which LAPACK makes real."""
+    k = np.argmax(np.where(v.imag == 0, np.abs(v), -1.0), axis=-2)
+    return (np.arange(v.shape[-2])[:, None] == k[..., None, :]).astype(float)
+
+
+LARGEST_REAL = Family("the largest component", largest_real, lambda params, wanted, g, y, v: (np.zeros(v.shape),), result="real")
 
 
 def evaluate_eig(params: Any, a: Any) -> Any:
-    return joined(*real_spectrum("np.linalg.eig", *np.linalg.eig(a)), dims=(1, 2))
+    return joined(*np.linalg.eig(a), dims=(1, 2))
+
+
+def eig_shapes(a: Any) -> tuple[tuple[int, ...], ...]:
+    n = a.shape[-1]
+    return (n,), (n, n)
+
+
+def eig_parts(y: Any, a: Any) -> tuple[Any, Any]:
+    """Eigenvalues and eigenvectors, as a rule reads them."""
+    w, v = parts(y, *eig_shapes(a))
+    return w, checked("np.linalg.eig", independent, DEFECTIVE, v)
 
 
 def eig_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    n = a.shape[-1]
-    w, v = parts(y, (n,), (n, n))
-    gw, gv = parts(g, (n,), (n, n))
-    m = mT(v) @ gv
-    inside = (m - (mT(v) @ v) * diagonal_of(traced.elementwise("identity", m))[..., None, :]) * (1.0 - np.eye(n))
-    gaps = w[..., None, :] - w[..., :, None]
-    return (solve_matrices(mT(v), (matrices_of(gw) + over_gaps("np.linalg.eig", inside, gaps, m)) @ mT(v)),)
+    w, v = eig_parts(y, a)
+    gw, gv = parts(g, *eig_shapes(a))
+    mark = apply(LARGEST_REAL, (), v.shape, v)
+    length = np.sum(v.real * gv.real + v.imag * gv.imag, axis=-2, keepdims=True)
+    gv = gv - v * length + turned_back("np.linalg.eig", v, *phase_dependence(v, gv), mark)
+    m = H(v) @ gv
+    inner = matrices_of(gw) + over_gaps("np.linalg.eig", m, conj(gaps_of(w)), m)
+    return (solve_matrices(H(v), inner @ H(v)),)
 
 
 def eig_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    n = a.shape[-1]
-    w, v = parts(y, (n,), (n, n))
+    w, v = eig_parts(y, a)
+    mark = apply(LARGEST_REAL, (), v.shape, v)
     d = solve_matrices(v, tangents[0] @ v)
-    gaps = w[..., None, :] - w[..., :, None]
-    dv = v @ over_gaps("np.linalg.eig", d * (1.0 - np.eye(n)), gaps, d, "forward")
-    # eigenvectors have length 1
-    return joined(diagonal_of(traced.elementwise("identity", d)), dv - v * np.sum(v * dv, axis=-2, keepdims=True), dims=(1, 2))
+    dv = v @ over_gaps("np.linalg.eig", d, gaps_of(w), d, True)
+    length = np.sum(v.real * dv.real + v.imag * dv.imag, axis=-2, keepdims=True)  # eigenvectors have length 1
+    return joined(diagonal_of(d), dv - v * length + v * turned("np.linalg.eig", v, dv, mark), dims=(1, 2))
 
 
-EIG = Family("np.linalg.eig", evaluate_eig, eig_vjp, eig_jvp)
+EIG = Family("np.linalg.eig", evaluate_eig, eig_vjp, eig_jvp, "complex")
 
 
-@implements(np.linalg.eig)
-def eig(a: Any) -> Any:
-    a = square("eig", a)
+def complex_eig(a: Any) -> Any:
     n = a.shape[-1]
-    return np.linalg._linalg.EigResult(*parts(apply(EIG, (), (*a.shape[:-2], n + n * n), a), (n,), (n, n)))
+    return parts(apply(EIG, (), (*a.shape[:-2], n + n * n), a), *eig_shapes(a))
+
+
+def eigenvectors(a: Any) -> Any:
+    return checked("np.linalg.eigvals", independent, DEFECTIVE, complex_eig(a)[1])
 
 
 def eigvals_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    _, v = eig(a)
-    return (solve_matrices(mT(v), g[..., :, None] * mT(v)),)
+    v = eigenvectors(a)
+    return (solve_matrices(H(v), g[..., :, None] * H(v)),)
 
 
 def eigvals_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    _, v = eig(a)
-    return diagonal_of(traced.elementwise("identity", solve_matrices(v, tangents[0] @ v)))
+    v = eigenvectors(a)
+    return diagonal_of(solve_matrices(v, tangents[0] @ v))
 
 
-EIGVALS = Family(
-    "np.linalg.eigvals", lambda params, a: real_spectrum("np.linalg.eigvals", np.linalg.eigvals(a))[0], eigvals_vjp, eigvals_jvp
-)
+EIGVALS = Family("np.linalg.eigvals", lambda params, a: np.linalg.eigvals(a), eigvals_vjp, eigvals_jvp, "complex")
 
 
-@implements(np.linalg.eigvals)
+def is_real(a: Any, w: Any) -> bool:
+    """Has a real matrix real eigenvalues? As in NumPy, that decides of the kind of the result."""
+    return not is_complex(a) and bool(np.all(w.imag == 0.0))
+
+
+@implements(np.linalg.eig, any_kind=True)
+def eig(a: Any) -> Any:
+    a = square("eig", a)
+    w, v = complex_eig(a)
+    return np.linalg._linalg.EigResult(*((w.real, v.real) if is_real(a, w) else (w, v)))
+
+
+@implements(np.linalg.eigvals, any_kind=True)
 def eigvals(a: Any) -> Any:
     a = square("eigvals", a)
-    return apply(EIGVALS, (), a.shape[:-1], a)
+    w = apply(EIGVALS, (), a.shape[:-1], a)
+    return w.real if is_real(a, w) else w
 
 
-def svd_shapes(a: Any) -> tuple[tuple[int, ...], ...]:
+# -- singular values -----------------------------------------------------------------------------------------
+
+
+def svd_parts(y: Any, a: Any) -> tuple[Any, Any, Any]:
     m, n = a.shape[-2:]
     k = min(m, n)
-    return (m, k), (k,), (k, n)
+    u, s, vh = parts(y, (m, k), (k,), (k, n))
+    return u, np.real(s), vh
 
 
 def evaluate_svd(params: Any, a: Any) -> Any:
@@ -500,48 +690,75 @@ def evaluate_svd(params: Any, a: Any) -> Any:
 
 def outside(u: Any, x: Any) -> Any:
     """The part of x that is orthogonal to the columns of u; nothing is left when u is square."""
-    return x - u @ (mT(u) @ x)
+    return x - u @ (H(u) @ x)
+
+
+def squared_gaps(s: Any) -> Any:
+    row, column = s[..., None, :], s[..., :, None]
+    return cut(row - column, s) * (row + column)
+
+
+def clear_of_zero(a: Any, s: Any) -> Any:
+    """Singular values, 0 where rounding decides them."""
+    return cut(s[..., None], s)[..., 0] if a.shape[-1] != a.shape[-2] else s
 
 
 def svd_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    u, s, vh = parts(y, *svd_shapes(a))
-    gu, gs, gvh = parts(g, *svd_shapes(a))
-    v, gv = mT(vh), mT(gvh)
+    name = "np.linalg.svd"
+    u, s, vh = svd_parts(y, a)
+    gu, gs, gvh = svd_parts(g, a)
+    v, gv = H(vh), H(gvh)
     m, n = a.shape[-2:]
-    gaps = (s * s)[..., None, :] - (s * s)[..., :, None]
-    x, z = mT(u) @ gu, mT(v) @ gv
-    left = over_gaps("np.linalg.svd", x - mT(x), gaps, x) * s[..., None, :]
-    right = s[..., :, None] * over_gaps("np.linalg.svd", z - mT(z), gaps, z)
-    ga = u @ (left + right + matrices_of(gs)) @ vh
+    inner = matrices_of(gs)
+    if is_complex(u):
+        (left, size), (right, more) = phase_dependence(u, gu), phase_dependence(v, gv)
+        if m >= n:  # LAPACK makes the first components of v real, or those of u
+            gv = gv + turned_back(name, v, left + right, size + more, row_of(0, v))
+        else:
+            gu = gu + turned_back(name, u, left + right, size + more, row_of(0, u))
+            left, size = phase_dependence(u, gu)
+        # what is left is how u turns against v
+        inner = inner + 1j * matrices_of(apply(PHASE, (name, False), left.shape, left, s[..., None, :], size)[..., 0, :])
+    gaps = squared_gaps(s)
+    x, z = H(u) @ gu, H(v) @ gv
+    inner = inner + over_gaps(name, x - H(x), gaps, x) * s[..., None, :] + s[..., :, None] * over_gaps(name, z - H(z), gaps, z)
+    ga = u @ inner @ vh
+    s = clear_of_zero(a, s)
     if m > n:
-        ga = ga + outside(u, gu / s[..., None, :]) @ vh
+        ga = ga + outside(u, over_values(name, gu, s)) @ vh
     if n > m:
-        ga = ga + u @ mT(outside(v, gv / s[..., None, :]))
+        ga = ga + u @ H(outside(v, over_values(name, gv, s)))
     return (ga,)
 
 
 def svd_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    u, s, vh = parts(y, *svd_shapes(a))
+    name = "np.linalg.svd"
+    u, s, vh = svd_parts(y, a)
     (da,) = tangents
-    v = mT(vh)
+    v = H(vh)
     m, n = a.shape[-2:]
-    gaps = (s * s)[..., None, :] - (s * s)[..., :, None]
-    p = mT(u) @ da @ v
+    gaps = squared_gaps(s)
+    p = H(u) @ da @ v
     row, column = s[..., None, :], s[..., :, None]
-    off = 1.0 - np.eye(s.shape[-1])
-    du = u @ over_gaps("np.linalg.svd", (p * row + column * mT(p)) * off, gaps, p * row, "forward")
-    dv = v @ over_gaps("np.linalg.svd", (column * p + mT(p) * row) * off, gaps, column * p, "forward")
+    du = u @ over_gaps(name, p * row + column * H(p), gaps, p, True)
+    dv = v @ over_gaps(name, column * p + H(p) * row, gaps, p, True)
+    clear = clear_of_zero(a, s)
     if m > n:
-        du = du + outside(u, da @ v) / row
+        du = du + over_values(name, outside(u, da @ v), clear, True)
     if n > m:
-        dv = dv + outside(v, mT(da) @ u) / row
-    return joined(du, diagonal_of(p), mT(dv), dims=(2, 1, 2))
+        dv = dv + over_values(name, outside(v, H(da) @ u), clear, True)
+    if is_complex(u):
+        t = diagonal_of(p).imag[..., None, :]
+        du = du + u * (1j * apply(PHASE, (name, True), t.shape, t, row, np.abs(t)))
+        turn = turned(name, v, dv, row_of(0, v)) if m >= n else turned(name, u, du, row_of(0, u))
+        du, dv = du + u * turn, dv + v * turn
+    return joined(du, np.real(diagonal_of(p)), H(dv), dims=(2, 1, 2))
 
 
 SVD = Family("np.linalg.svd", evaluate_svd, svd_vjp, svd_jvp)
 
 
-@implements(np.linalg.svd)
+@implements(np.linalg.svd, any_kind=True)
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     a = matrix("svd", a)
     if not compute_uv:
@@ -549,9 +766,8 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     m, n = a.shape[-2:]
     if full_matrices and m != n:
         raise refuse("np.linalg.svd with full_matrices=True (the further columns are any basis; use full_matrices=False)")
-    shapes = svd_shapes(a)
-    y = apply(SVD, (), (*a.shape[:-2], sum(math.prod(s) for s in shapes)), a)
-    return np.linalg._linalg.SVDResult(*parts(y, *shapes))
+    k = min(m, n)
+    return np.linalg._linalg.SVDResult(*svd_parts(apply(SVD, (), (*a.shape[:-2], m * k + k + k * n), a), a))
 
 
 def svdvals_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
@@ -561,13 +777,13 @@ def svdvals_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
 
 def svdvals_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
     u, _, vh = svd(a, full_matrices=False)
-    return np.sum(u * (tangents[0] @ mT(vh)), axis=-2)
+    return np.real(np.sum(conj(u) * (tangents[0] @ H(vh)), axis=-2))
 
 
-SVDVALS = Family("np.linalg.svdvals", lambda params, a: np.linalg.svd(a, compute_uv=False), svdvals_vjp, svdvals_jvp)
+SVDVALS = Family("np.linalg.svdvals", lambda params, a: np.linalg.svd(a, compute_uv=False), svdvals_vjp, svdvals_jvp, "real")
 
 
-@implements(np.linalg.svdvals)
+@implements(np.linalg.svdvals, any_kind=True)
 def svdvals(x: Any, /) -> Any:
     x = matrix("svdvals", x)
     return apply(SVDVALS, (), (*x.shape[:-2], min(x.shape[-2:])), x)
@@ -576,38 +792,40 @@ def svdvals(x: Any, /) -> Any:
 # -- determinants, inverses of rectangles ------------------------------------------------------------------
 
 
-def vectors(x: Any) -> Any:
-    """A batch of numbers as a batch of vectors of length 1: calls give arrays."""
-    return np.reshape(x, (*x.shape, 1))
+def traces(x: Any) -> Any:
+    """The traces of a batch of matrices, as vectors of length 1: calls give arrays."""
+    return np.sum(diagonal_of(x), axis=-1, keepdims=True)
 
 
 def evaluate_slogdet(params: Any, a: Any) -> Any:
-    return np.asarray(np.linalg.slogdet(a)[1])[..., None]
+    return np.stack(np.linalg.slogdet(a), axis=-1)
 
 
 def slogdet_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    return (g[..., None] * mT(inv(a)),)
+    """``sign = exp(1j t)``: a complex one turns with the imaginary part of ``trace(inv(a) da)``, a real one stays."""
+    change = np.real(g[..., 1:])
+    if is_complex(y):
+        sign, gs = y[..., :1], g[..., :1]
+        change = change + 1j * (sign.real * gs.imag - sign.imag * gs.real)
+    return (change[..., None] * H(inv(a)),)
 
 
 def slogdet_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    return vectors_of_trace(solve_matrices(a, tangents[0]))
-
-
-def vectors_of_trace(x: Any) -> Any:
-    return np.sum(diagonal_of(traced.elementwise("identity", x)), axis=-1, keepdims=True)
+    change = traces(solve_matrices(a, tangents[0]))
+    if not is_complex(y):
+        return np.concatenate([np.zeros(change.shape), change], axis=-1)
+    return np.concatenate([1j * change.imag * y[..., :1], change.real], axis=-1)
 
 
 SLOGDET = Family("np.linalg.slogdet", evaluate_slogdet, slogdet_vjp, slogdet_jvp)
 
 
-SIGN = Family("the sign of a determinant", lambda params, a: np.asarray(np.linalg.slogdet(a)[0])[..., None])
-
-
-@implements(np.linalg.slogdet)
+@implements(np.linalg.slogdet, any_kind=True)
 def slogdet(a: Any) -> Any:
     a = square("slogdet", a)
-    sign = traced.constant_part(apply(SIGN, (), (*a.shape[:-2], 1), a)[..., 0])
-    return np.linalg._linalg.SlogdetResult(sign, apply(SLOGDET, (), (*a.shape[:-2], 1), a)[..., 0])
+    y = apply(SLOGDET, (), (*a.shape[:-2], 2), a)
+    sign = y[..., 0]
+    return np.linalg._linalg.SlogdetResult(sign if is_complex(a) else traced.constant_part(sign), np.real(y[..., 1]))
 
 
 def adjugate_of(params: Any, a: Any) -> Any:
@@ -615,45 +833,48 @@ def adjugate_of(params: Any, a: Any) -> Any:
     u, s, vh = np.linalg.svd(a)
     n = s.shape[-1]
     others = np.stack([np.prod(np.delete(s, k, axis=-1), axis=-1) for k in range(n)], axis=-1)
-    sign = np.linalg.det(u) * np.linalg.det(vh)
-    return np.asarray(np.round(sign))[..., None, None] * (mT(vh) @ (others[..., :, None] * mT(u)))
+    turn = np.linalg.det(u) * np.linalg.det(vh)
+    turn = turn if is_complex(np.asarray(turn)) else np.round(turn)
+    return np.asarray(turn)[..., None, None] * (H(vh) @ (others[..., :, None] * H(u)))
 
 
 def adjugate_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    x = inv(a)
-    d = det(a)[..., None, None]
-    gd = np.sum(np.sum(g * x, axis=-1, keepdims=True), axis=-2, keepdims=True)
-    return (mT(x) * (gd * d) - d * (mT(x) @ g @ mT(x)),)
+    x, d = inv(a), conj(determinants(a))[..., None]
+    gd = np.sum(np.sum(g * conj(x), axis=-1, keepdims=True), axis=-2, keepdims=True)
+    return (H(x) * (gd * d) - d * (H(x) @ g @ H(x)),)
 
 
 def adjugate_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    x = inv(a)
-    d = det(a)[..., None, None]
-    return d * (vectors_of_trace(x @ tangents[0])[..., None] * x - x @ tangents[0] @ x)
+    x, d = inv(a), determinants(a)[..., None]
+    return d * (traces(x @ tangents[0])[..., None] * x - x @ tangents[0] @ x)
 
 
 ADJUGATE = Family("the adjugate", adjugate_of, adjugate_vjp, adjugate_jvp)
 
 
 def det_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    return (g[..., None] * mT(apply(ADJUGATE, (), a.shape, a)),)
+    return (g[..., None] * H(apply(ADJUGATE, (), a.shape, a)),)
 
 
 def det_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    return vectors_of_trace(apply(ADJUGATE, (), a.shape, a) @ tangents[0])
+    return traces(apply(ADJUGATE, (), a.shape, a) @ tangents[0])
 
 
 DET = Family("np.linalg.det", lambda params, a: np.asarray(np.linalg.det(a))[..., None], det_vjp, det_jvp)
 
 
-@implements(np.linalg.det)
+def determinants(a: Any) -> Any:
+    """As vectors of length 1."""
+    return apply(DET, (), (*a.shape[:-2], 1), a)
+
+
+@implements(np.linalg.det, any_kind=True)
 def det(a: Any) -> Any:
-    a = square("det", a)
-    return apply(DET, (), (*a.shape[:-2], 1), a)[..., 0]
+    return determinants(square("det", a))[..., 0]
 
 
 def pinv_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    gt, yt = mT(g), mT(y)
+    gt, yt = H(g), H(y)
     first = (gt - a @ (y @ gt)) @ y @ yt
     second = yt @ y @ (gt - (gt @ y) @ a)
     return (first + second - yt @ g @ yt,)
@@ -661,288 +882,39 @@ def pinv_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
 
 def pinv_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
     (da,) = tangents
-    dt, yt = mT(da), mT(y)
+    dt, yt = H(da), H(y)
     return y @ yt @ (dt - (dt @ a) @ y) + (dt - y @ (a @ dt)) @ yt @ y - y @ da @ y
 
 
 PINV = Family("np.linalg.pinv", lambda params, a: np.linalg.pinv(a, **dict(params)), pinv_vjp, pinv_jvp)
 
 
-@implements(np.linalg.pinv)
+@implements(np.linalg.pinv, any_kind=True)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     a = matrix("pinv", a)
     params = tuple((k, v) for k, v in (("rcond", rcond), ("rtol", rtol)) if v is not None)
     return apply(PINV, params, (*a.shape[:-2], a.shape[-1], a.shape[-2]), a)
 
 
-@implements(np.linalg.lstsq)
+@implements(np.linalg.lstsq, any_kind=True)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    a, b = operand(a), operand(b)
     value = traced.value_of(a)
-    m, n = np.shape(value)
+    m, n = value.shape
+    cutoff = np.finfo(value.dtype).eps * (max(m, n) if rcond is None else 1.0) if rcond is None or rcond == -1 else rcond
     _, _, rank, s = np.linalg.lstsq(value, np.zeros(m), rcond)
-    x = (pinv(a) if traced.is_traced(a) else np.linalg.pinv(a)) @ b
+    x = (pinv(a, cutoff) if traced.is_traced(a) else np.linalg.pinv(a, cutoff)) @ b
     rest = b - a @ x
-    residuals = np.sum(rest * rest, axis=0, keepdims=np.ndim(b) == 1) if rank == n and m > n else np.zeros(0)
+    residuals: Any = np.zeros(0, s.dtype)
+    if rank == n and m > n:
+        residuals = np.sum(np.real(rest * conj(rest)), axis=0, keepdims=np.ndim(b) == 1)
     return x, residuals, rank, svdvals(a) if traced.is_traced(a) else s
 
 
-@implements(np.linalg.cond)
+@implements(np.linalg.cond, any_kind=True)
 def cond(x: Any, p: Any = None) -> Any:
     x = matrix("cond", x)
     if p is None or p in (2, -2):
         s = svdvals(x)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(inv(x), p, axis=(-2, -1))
-
-
-# -- scipy.linalg ---------------------------------------------------------------------------------------------
-
-
-def evaluate_sylvester(params: Any, a: Any, b: Any, q: Any) -> Any:
-    import scipy.linalg
-
-    return scipy.linalg.solve_sylvester(a, b, q)
-
-
-def sylvester_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, b: Any, q: Any) -> Any:
-    s = sylvester(mT(a), mT(b), g)
-    return -(s @ mT(y)) if wanted[0] else None, -(mT(y) @ s) if wanted[1] else None, s
-
-
-def sylvester_jvp(params: Any, tangents: Any, y: Any, a: Any, b: Any, q: Any) -> Any:
-    da, db, dq = tangents
-    right = minus(dq, None if da is None else da @ y)
-    right = minus(right, None if db is None else y @ db)
-    return sylvester(a, b, right)
-
-
-SYLVESTER = Family("scipy.linalg.solve_sylvester", evaluate_sylvester, sylvester_vjp, sylvester_jvp)
-
-
-def sylvester(a: Any, b: Any, q: Any) -> Any:
-    return apply(SYLVESTER, (), q.shape, a, b, q)
-
-
-def matrix_function(name: str) -> Callable[..., Any]:
-    """f(A) of one square matrix; the derivative along E is the upper right block of f([[A, E], [0, A]])
-    (N. Higham, *Functions of Matrices*, 2008, section 3.2)."""
-
-    def evaluate(params: Any, a: Any) -> Any:
-        import scipy.linalg
-
-        result = getattr(scipy.linalg, name)(a)
-        if np.iscomplexobj(result):
-            if np.max(np.abs(result.imag), initial=0.0) > 1e-13 * np.max(np.abs(result), initial=0.0):
-                raise errors.NotDifferentiable(f"scipy.linalg.{name}: the result is complex")
-            result = result.real
-        return result
-
-    def along(a: Any, e: Any) -> Any:
-        n = a.shape[-1]
-        block = np.concatenate([np.concatenate([a, e], axis=1), np.concatenate([np.zeros((n, n)), a], axis=1)], axis=0)
-        return of(block)[:n, n:]
-
-    def vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-        return (along(mT(a), g),)
-
-    def jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-        return along(a, tangents[0])
-
-    family = Family(f"scipy.linalg.{name}", evaluate, vjp, jvp)
-
-    def of(A: Any) -> Any:
-        A = square(name, A)
-        if A.ndim > 2:
-            return np.stack([of(A[k]) for k in range(A.shape[0])])
-        return apply(family, (), A.shape, A)
-
-    return of
-
-
-def scipy_solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False, **kw: Any) -> Any:
-    a, b = map(as_array, (a, b))
-    if trans in (1, 2, "T", "C"):
-        a, lower = mT(a), not lower
-    vector = b.ndim == 1
-    y = solve_triangle(a, b[:, None] if vector else b, lower, unit_diagonal)
-    return y[..., 0] if vector else y
-
-
-def as_array(x: Any) -> Any:
-    return traced.asarray(x) if traced.find_trace(x) is not None else np.asarray(x, dtype=float)
-
-
-def scipy_cholesky(a: Any, lower: bool = False, **kw: Any) -> Any:
-    y = cholesky(a if lower else mT(as_array(a)))
-    return y if lower else mT(y)
-
-
-def scipy_cho_factor(a: Any, lower: bool = False, **kw: Any) -> Any:
-    return scipy_cholesky(a, lower), lower
-
-
-def scipy_cho_solve(c_and_lower: Any, b: Any, **kw: Any) -> Any:
-    c, lower = c_and_lower
-    if lower:
-        return scipy_solve_triangular(mT(as_array(c)), scipy_solve_triangular(c, b, lower=True), lower=False)
-    return scipy_solve_triangular(c, scipy_solve_triangular(mT(as_array(c)), b, lower=True), lower=False)
-
-
-def scipy_solve(a: Any, b: Any, lower: bool = False, overwrite_a: bool = False, overwrite_b: bool = False, check_finite: bool = True,
-                assume_a: Any = None, transposed: bool = False) -> Any:  # fmt: skip
-    a, b = map(as_array, (a, b))
-    if assume_a in ("sym", "her", "pos", "symmetric", "hermitian", "positive definite"):
-        n = a.shape[-1]
-        part = np.tril(np.ones((n, n))) if lower else np.triu(np.ones((n, n)))
-        a = a * part + mT(a * (part - np.eye(n)))
-    elif assume_a in ("upper triangular", "lower triangular"):
-        return scipy_solve_triangular(a, b, 1 if transposed else 0, assume_a == "lower triangular")
-    elif assume_a == "diagonal":
-        d = diagonal_of(traced.elementwise("identity", a))
-        return b / (d if b.ndim == 1 else d[..., None])
-    return solve(mT(a) if transposed else a, b)
-
-
-def scipy_lu_factor(a: Any, **kw: Any) -> Any:
-    """(LU, pivots) with the factors packed as LAPACK does: the pivots are values."""
-    import scipy.linalg
-
-    a = square("lu_factor", a)
-    pivots = scipy.linalg.lu_factor(traced.value_of(a))[1]
-    order = np.arange(a.shape[-1])
-    for k, p in enumerate(pivots):
-        order[[k, p]] = order[[p, k]]
-    return apply(LU, (), a.shape, a[order]), pivots
-
-
-def evaluate_lu(params: Any, a: Any) -> Any:
-    """Unpivoted: the rows are in the order that partial pivoting chose."""
-    import scipy.linalg
-
-    lu, pivots = scipy.linalg.lu_factor(a)
-    if np.any(pivots != np.arange(len(pivots))):
-        lu = np.array(a, dtype=float)
-        for k in range(len(lu)):
-            lu[k + 1 :, k] /= lu[k, k]
-            lu[k + 1 :, k + 1 :] -= np.outer(lu[k + 1 :, k], lu[k, k + 1 :])
-    return lu
-
-
-def lu_parts(y: Any) -> tuple[Any, Any]:
-    n = y.shape[-1]
-    return y * np.tril(np.ones((n, n)), -1) + np.eye(n), y * np.triu(np.ones((n, n)))
-
-
-def lu_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    low, up = lu_parts(y)
-    n = y.shape[-1]
-    below, above = np.tril(np.ones((n, n)), -1), np.triu(np.ones((n, n)))
-    m = (mT(low) @ (g * below)) * below + ((g * above) @ mT(up)) * above
-    return (mT(solve_triangle(up, mT(solve_triangle(mT(low), m, False, True)), False)),)
-
-
-def lu_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    low, up = lu_parts(y)
-    n = y.shape[-1]
-    m = mT(solve_triangle(mT(up), mT(solve_triangle(low, tangents[0], True, True)), True))
-    below, above = np.tril(np.ones((n, n)), -1), np.triu(np.ones((n, n)))
-    return (low @ (m * below)) * below + ((m * above) @ up) * above
-
-
-LU = Family("scipy.linalg.lu_factor", evaluate_lu, lu_vjp, lu_jvp)
-
-
-def scipy_lu_solve(lu_and_piv: Any, b: Any, trans: int = 0, **kw: Any) -> Any:
-    lu, pivots = lu_and_piv
-    b = as_array(b)
-    order = np.arange(len(pivots))
-    for k, p in enumerate(pivots):
-        order[[k, p]] = order[[p, k]]
-    low, up = lu_parts(as_array(lu))
-    if trans:
-        x = scipy_solve_triangular(mT(low), scipy_solve_triangular(mT(up), b, lower=True), lower=False)
-        return x[np.argsort(order)]
-    return scipy_solve_triangular(up, scipy_solve_triangular(low, b[order], lower=True), lower=False)
-
-
-def scipy_block_diag(*arrays: Any) -> Any:
-    blocks = [np.atleast_2d(as_array(a)) for a in arrays]
-    trace = traced.find_trace(blocks)
-    out = traced.new_array(trace, (sum(b.shape[0] for b in blocks), sum(b.shape[1] for b in blocks)))
-    i = j = 0
-    for b in blocks:
-        out[i : i + b.shape[0], j : j + b.shape[1]] = b
-        i += b.shape[0]
-        j += b.shape[1]
-    return out
-
-
-def scipy_toeplitz(c: Any, r: Any = None) -> Any:
-    c = np.ravel(as_array(c))
-    r = c if r is None else np.ravel(as_array(r))
-    values = np.concatenate([r[:0:-1], c])
-    n, m = c.shape[0], r.shape[0]
-    return values[np.arange(n)[:, None] - np.arange(m)[None, :] + m - 1]
-
-
-def scipy_solve_banded(l_and_u: Any, ab: Any, b: Any, **kw: Any) -> Any:
-    low, up = l_and_u
-    ab = as_array(ab)
-    n = ab.shape[1]
-    rows, columns, sources = [], [], []
-    for k in range(-low, up + 1):
-        j = np.arange(max(k, 0), min(n, n + k))
-        rows.append(j - k)
-        columns.append(j)
-        sources.append((up - k) * n + j)
-    i, j, source = map(np.concatenate, (rows, columns, sources))
-    flat = np.reshape(ab, (-1,))[source] if traced.is_traced(ab) else ab.reshape(-1)[source]
-    trace = traced.find_trace((ab, b))
-    dense = traced.new_array(trace, (n, n))
-    dense[i, j] = flat
-    return solve(dense, b)
-
-
-def scipy_eigh(a: Any, b: Any = None, *, lower: bool = True, eigvals_only: bool = False, **kw: Any) -> Any:
-    if b is not None or kw:
-        raise refuse("scipy.linalg.eigh with b= or a part of the spectrum")
-    if eigvals_only:
-        return eigvalsh(a, "L" if lower else "U")
-    return tuple(eigh(a, "L" if lower else "U"))
-
-
-def scipy_svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, **kw: Any) -> Any:
-    found = svd(a, full_matrices, compute_uv)
-    return tuple(found) if compute_uv else found
-
-
-def without(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Without SciPy's arguments that say how to compute."""
-    return lambda a, *args, **kw: f(a, *args, **{k: v for k, v in kw.items() if not k.startswith(("overwrite", "check"))})
-
-
-# functions of scipy.linalg that go past NumPy's protocols: reached by rebinding of names
-REBOUND: dict[str, Callable[..., Any]] = {
-    "cholesky": scipy_cholesky,
-    "cho_factor": scipy_cho_factor,
-    "cho_solve": scipy_cho_solve,
-    "solve_triangular": scipy_solve_triangular,
-    "solve": scipy_solve,
-    "inv": without(inv),
-    "det": without(det),
-    "pinv": lambda a, **kw: pinv(a),
-    "lu_factor": scipy_lu_factor,
-    "lu_solve": scipy_lu_solve,
-    "expm": matrix_function("expm"),
-    "sqrtm": matrix_function("sqrtm"),
-    "logm": matrix_function("logm"),
-    "solve_sylvester": lambda a, b, q: sylvester(as_array(a), as_array(b), as_array(q)),
-    "block_diag": scipy_block_diag,
-    "toeplitz": scipy_toeplitz,
-    "solve_banded": scipy_solve_banded,
-    "eigh": scipy_eigh,
-    "eigvalsh": lambda a, b=None, **kw: scipy_eigh(a, b, eigvals_only=True, **kw),
-    "svd": scipy_svd,
-    "svdvals": without(svdvals),
-    "norm": lambda a, ord=None, axis=None, keepdims=False, **kw: np.linalg.norm(a, ord, axis, keepdims),
-}

@@ -258,7 +258,7 @@ def best_pair(terms: list[tuple[Any, str]], output: str, sizes: dict[str, int]) 
     return best
 
 
-@implements(np.linalg.multi_dot)
+@implements(np.linalg.multi_dot, any_kind=True)
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     """The product in the order that costs least: chain multiplication by dynamic programming."""
     n = len(arrays)
@@ -275,30 +275,26 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
             cost[i, j] = min(tries)
 
     def product(i: int, j: int) -> Any:
-        return arrays[i] if i == j else arrays_dot(product(i, split[i, j]), product(split[i, j] + 1, j))
+        return arrays[i] if i == j else product(i, split[i, j]) @ product(split[i, j] + 1, j)
 
     return finished(product(0, n - 1), out, "multi_dot")
 
 
-def arrays_dot(a: Any, b: Any) -> Any:
-    return traced.matmul(a, b) if traced.find_trace((a, b)) is not None else np.dot(a, b)
-
-
-@implements(np.linalg.matrix_power)
+@implements(np.linalg.matrix_power, any_kind=True)
 def matrix_power(a: Any, n: int) -> Any:
     if n < 0:
         return matrix_power(np.linalg.inv(a), -n)
     if n == 0:
-        return traced.as_traced(traced.trace_of_value(a), np.broadcast_to(np.eye(a.shape[-1]), a.shape))
-    result = None
+        return np.zeros_like(a) + np.eye(a.shape[-1])
+    result: Any = None
     while n:
         if n & 1:
-            result = a if result is None else traced.matmul(result, a)
-        a, n = (traced.matmul(a, a) if n > 1 else a), n >> 1
-    return result
+            result = a if result is None else result @ a
+        a, n = (a @ a if n > 1 else a), n >> 1
+    return +result
 
 
-@implements(np.linalg.norm)
+@implements(np.linalg.norm, any_kind=True)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Vector norms, and the Frobenius norm of matrices; the subgradient at the origin is 0."""
     from .reductions import max, min, root_of_squares, sum
@@ -312,6 +308,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     pair_of_axes = isinstance(axis, (tuple, list)) and len(axis) == 2
     if pair_of_axes and ord not in (None, "fro") and not (ord == 2 and given is None):
         return matrix_norm(x, ord, axis, keepdims)
+    if x.dtype.kind == "c":
+        x = abs(x)
     if ord in (None, 2, "fro"):
         return root_of_squares(sum(ew("square", x), axis, keepdims=keepdims))
     if ord == 1:
@@ -343,12 +341,12 @@ def matrix_norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     return np.expand_dims(out, tuple(sorted(at))) if keepdims else out
 
 
-@implements(np.linalg.matrix_norm)
+@implements(np.linalg.matrix_norm, any_kind=True)
 def matrix_norm_of(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return norm(x, ord, (-2, -1), keepdims)
 
 
-@implements(np.linalg.vector_norm)
+@implements(np.linalg.vector_norm, any_kind=True)
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     if axis is None or isinstance(axis, tuple):
         axes = tuple(range(x.ndim)) if axis is None else tuple(k % x.ndim for k in axis)

@@ -278,9 +278,9 @@ def library_twins(name: str) -> dict[str, Any] | None:
     if name not in ("scipy.special", "scipy.linalg", "scipy.fft"):
         return None
     dispatch.load()
-    from . import fft, linalg, special
+    from . import fft, scipy_linalg, special
 
-    known: dict[str, Any] = {"scipy.special": special.REBOUND, "scipy.linalg": linalg.REBOUND, "scipy.fft": fft.REBOUND}
+    known: dict[str, Any] = {"scipy.special": special.REBOUND, "scipy.linalg": scipy_linalg.REBOUND, "scipy.fft": fft.REBOUND}
     return known[name]  # type: ignore[no-any-return]
 
 

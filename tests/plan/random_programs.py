@@ -51,6 +51,31 @@ def product(p, add, some, shape):
     add(p.emit("MATMUL", some(shape), turned, shape=(*batch, rows, rows)), (*batch, rows, rows))
 
 
+def stencil(rng, p, add, some, shape):
+    """A step of a stencil in place, or the adjoint of one: shifted reads of an array, a box of it written."""
+    inside = tuple(max(1, d - 2) for d in shape)
+    steps = contiguous(shape)
+    at = lambda shift: sum(s * min(1 + k, d - i) for s, k, d, i in zip(steps, shift, shape, inside, strict=True))  # noqa: E731
+    shifts = [tuple(int(k) for k in rng.integers(-1, 2, len(shape))) for _ in range(3)]
+    centre = [at((0,) * len(shape)), *steps]
+    base = some(shape)
+    x = some(inside) if rng.random() < 0.3 else p.emit("VIEW", base, shape=inside, ints=centre)
+    for shift in shifts:
+        x = p.emit("ADD", x, p.emit("VIEW", base, shape=inside, ints=[at(shift), *steps]), shape=inside)
+        if rng.random() < 0.3:
+            add(x, inside)
+    if rng.random() < 0.5:
+        add(p.emit("UPDATE", base, x, shape=shape, ints=centre), shape)
+        return
+    nothing = p.emit("FULL", some(()) if rng.random() < 0.5 else p.emit("LITERAL", real=0.0), shape=inside)
+    y = p.emit("UPDATE", base, nothing, shape=shape, ints=centre)
+    for shift in shifts:
+        y = p.emit("ACCUMULATE", y, x, shape=shape, ints=[at(shift), *steps])
+        if rng.random() < 0.2:
+            add(y, shape)
+    add(y, shape)
+
+
 def random_program(seed, length=30, shapes=SHAPES):
     """A verified program of about ``length`` instructions and its inputs."""
     rng = np.random.default_rng(seed)
@@ -77,7 +102,7 @@ def random_program(seed, length=30, shapes=SHAPES):
     add(p.emit("LITERAL", real=0.7), ())
     while len(p) < length:
         shape = list(values)[rng.integers(len(values))]
-        kind = rng.integers(14)
+        kind = rng.integers(17)
         if kind < 2:
             add(p.emit(str(rng.choice(UNARY)).upper(), some(shape), shape=shape), shape)
         elif kind < 5:
@@ -105,6 +130,8 @@ def random_program(seed, length=30, shapes=SHAPES):
             axis = int(rng.integers(len(shape)))
             sizes = [int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 :]))]
             add(p.emit("CUMSUM", some(shape), shape=shape, ints=[*sizes, int(rng.integers(2))]), shape)
+        elif kind > 13:
+            stencil(rng, p, add, some, shape)
         elif kind > 11:
             product(p, add, some, shape)
         else:

@@ -16,7 +16,7 @@ from tests.plan.random_programs import random_program
 from tests.reference import interpret
 
 THREADS = (1, 2, 3, 5)
-SHAPES = ((), (6, 10, 30), (600,), (30, 40), (400, 3))
+SHAPES = ((), (6, 10, 30), (600,), (30, 40), (400, 3), (5, 700))
 
 
 @contextlib.contextmanager

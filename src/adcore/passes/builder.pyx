@@ -14,7 +14,7 @@ from libc.string cimport memcmp, memcpy
 from adcore.optable.opcodes cimport *
 from adcore.passes.affine cimport Map, compose, disjoint, make_dense
 from adcore.tape.maps cimport maps_disjoint, maps_equal
-from adcore.tape.program cimport BOOL, F32, F64, I64, NARY, SCALAR_SHAPE, n_args, same_shape, size_at
+from adcore.tape.program cimport BOOL, F32, F64, I64, NARY, SCALAR_SHAPE, arg, n_args, same_shape, size_at
 
 cdef extern from "ad_values.h":
     double ad_evaluate(int op, double x1, double x2, double x3) noexcept nogil
@@ -24,6 +24,7 @@ cdef enum:
     MAX_DIMS = 64
     WINDOW = 16             # slots near an instruction's arguments that the table tries first
     MAX_WALK = 32           # versions of an array that a read looks back through
+    MAX_LOOK = 256          # instructions searched for a reader
 
 
 cdef uint64_t hash_instr(const Instr *instr) noexcept nogil:
@@ -553,7 +554,8 @@ cdef class Builder:
             elif op == AD_OP_UPDATE:
                 below = self.out.code[base]
                 if below.op == AD_OP_UPDATE and same_shape(ints, self.out.code[below.x2].shape, space):
-                    if maps_equal(ndim, ints + space + 1, offset, own, ints[below.param], ints + below.param + 1):
+                    if (maps_equal(ndim, ints + space + 1, offset, own, ints[below.param], ints + below.param + 1)
+                            and self.unread(base)):
                         return self.store(op, dtype, below.x1, x, shape, offset, own)   # written over
                     if (self.out.code[below.x1].op != AD_OP_EMPTY
                             and 2 * size_at(ints, space) == size_at(ints, shape)
@@ -566,6 +568,24 @@ cdef class Builder:
         if base < 0:
             return self.append(op, dtype, 1, x, -1, -1, shape, self.add_map(offset, own, ndim))
         return self.append(op, dtype, 2, base, x, -1, shape, self.add_map(offset, own, ndim))
+
+    cdef bint unread(self, int32_t value) noexcept:
+        """Is it certain that no instruction reads the value yet? Looks at the last few only.
+
+        A version that is read and then written over stays where it is in the chain of versions: the chain runs in
+        one buffer, and so does the chain of its adjoints; versions that all start from one base copy it each.
+        """
+        cdef Py_ssize_t i
+        cdef int k
+        cdef const Instr *instr
+        if self.out.length - value > MAX_LOOK:
+            return False
+        for i in range(value + 1, self.out.length):
+            instr = &self.out.code[i]
+            for k in range(n_args(instr)):
+                if arg(instr, self.out.ints, k) == value:
+                    return False
+        return True
 
     cdef int32_t sum_of_full(self, uint8_t dtype, int32_t x, int32_t shape, int64_t offset,
                              const int64_t *strides) except -2:

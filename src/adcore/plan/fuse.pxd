@@ -47,6 +47,8 @@ cdef class Fusion:
     cdef uint8_t *demanded      # a view or fill that somebody needs in memory
     cdef uint8_t *in_memory     # a computed value that lives in memory, not only in a register
     cdef uint8_t *is_output
+    cdef uint8_t *prepared      # an update that is made when the memory of its one user is prepared
+    cdef int32_t *base_user     # the last store that starts from the value
     cdef int32_t *group_of      # -1: no group (leaf, or reached through a map)
     cdef int32_t *next_member
     cdef int32_t *n_users
@@ -84,6 +86,8 @@ cdef class Fusion:
     cdef bint computed_by_blocks(self, int32_t root) noexcept
     cdef int32_t after_base(self, int32_t store, int32_t earliest, int32_t *chained) noexcept
     cdef bint clobbers(self, int32_t store, int32_t group) noexcept
+    cdef bint replaces(self, int32_t store) noexcept
+    cdef bint is_prepared(self, int32_t value) noexcept
     cdef void add_base(self, int32_t base, int32_t group) noexcept
     cdef int place_opaque(self, int32_t value) except -1
     cdef int demand(self) except -1

@@ -19,6 +19,7 @@ from adcore.optable.opcodes cimport (
     AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
     AD_OP_PACK, AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
 )
+from adcore.plan.boxes cimport Box, find_box, mostly
 from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.pool cimport pool_add, pool_free, pool_init
 from adcore.tape.maps cimport maps_disjoint, same_index_only
@@ -73,12 +74,15 @@ cdef class Fusion:
         self.demanded = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.in_memory = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.is_output = <uint8_t *>PyMem_RawCalloc(n, 1)
+        self.prepared = <uint8_t *>PyMem_RawCalloc(n, 1)
+        self.base_user = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.group_of = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.next_member = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.n_users = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.first_reader = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.last_use = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        if (not self.demanded or not self.in_memory or not self.is_output or not self.group_of
+        if (not self.demanded or not self.in_memory or not self.is_output or not self.prepared
+                or not self.base_user or not self.group_of
                 or not self.next_member or not self.n_users or not self.first_reader or not self.last_use):
             raise MemoryError()
         for i in range(n):
@@ -86,6 +90,7 @@ cdef class Fusion:
             self.next_member[i] = -1
             self.first_reader[i] = -1
             self.last_use[i] = -1
+            self.base_user[i] = -1
         for i in range(256):
             self.newest[i] = -1
 
@@ -96,6 +101,8 @@ cdef class Fusion:
         PyMem_RawFree(self.demanded)
         PyMem_RawFree(self.in_memory)
         PyMem_RawFree(self.is_output)
+        PyMem_RawFree(self.prepared)
+        PyMem_RawFree(self.base_user)
         PyMem_RawFree(self.group_of)
         PyMem_RawFree(self.next_member)
         PyMem_RawFree(self.n_users)
@@ -175,7 +182,7 @@ cdef class Fusion:
         cdef const int64_t *ints = self.program.ints
         cdef Reader *reader
         cdef Role role = role_of(self.program.code[base].op)
-        if role in (LEAF, FILLED) or self.is_output[base] or not self.in_memory[base]:
+        if role in (LEAF, FILLED) or self.prepared[base] or self.is_output[base] or not self.in_memory[base]:
             return False
         space = self.space_of(store)
         at = self.first_reader[base]
@@ -290,7 +297,12 @@ cdef class Fusion:
                 self.in_memory[value] = 1
             elif role == STORED:
                 self.in_memory[value] = 1
-                if n == 2:
+                if n == 2 and self.prepared[instr.x1]:
+                    # what lies below is copied from before the group starts
+                    root = self.program.code[instr.x1].x1
+                    if role_of(self.program.code[root].op) != FILLED:
+                        self.add_reader(root, group, 1, 0, NULL, 0)
+                elif n == 2:
                     self.add_base(instr.x1, group)
             for k in range(n - 1 if role == STORED else 0, n):
                 operand = self.own_operand(value, k)
@@ -335,7 +347,7 @@ cdef class Fusion:
                 group = candidate
             else:
                 group = self.choose(BLOCKS, space, earliest)
-                while self.clobbers(value, group):
+                while self.clobbers(value, group) and not self.replaces(value):
                     # the group reads the old base elsewhere: store from a temporary afterwards
                     group = self.choose(BLOCKS, space, group + 1)
                 self.join(group, value)
@@ -368,6 +380,12 @@ cdef class Fusion:
             return earliest
         if below.op == AD_OP_FULL:
             return max(earliest, self.after(below.x1, False))
+        if self.prepared[base]:
+            earliest = max(earliest, self.after(self.program.code[below.x2].x1, False))
+            at = below.x1
+            if self.program.code[at].op == AD_OP_FULL:
+                at = self.program.code[at].x1
+            return max(earliest, self.after(at, False))
         group = self.group_of[base]
         if group >= earliest and group >= 0 and self.can_join(group, BLOCKS, space):
             chained[0] = group
@@ -388,7 +406,7 @@ cdef class Fusion:
                 if below.nargs == 1:
                     break
                 at = below.x1
-                if self.group_of[at] != group:
+                if self.group_of[at] != group or self.prepared[at]:
                     break
             if chained[0] >= 0 and self.clobbers(store, group):
                 chained[0] = -1
@@ -405,7 +423,7 @@ cdef class Fusion:
             if self.program.code[base].nargs == 1:
                 return False
             base = self.program.code[base].x1
-        if role_of(self.program.code[base].op) in (LEAF, FILLED):
+        if role_of(self.program.code[base].op) in (LEAF, FILLED) or self.prepared[base]:
             return False                        # gets memory of its own anyway
         at = self.first_reader[base]
         while at >= 0:
@@ -419,6 +437,28 @@ cdef class Fusion:
                                    ints[instr.param], ints + instr.param + 1):
                 return True
         return False
+
+    cdef bint replaces(self, int32_t store) noexcept:
+        """Does the store write most of its base, in one box? Then memory of its own costs it the border alone."""
+        cdef const Instr *instr = &self.program.code[store]
+        cdef Box box
+        if self.tiling is not None and self.tiling.step[store]:
+            return False                        # the box moves on from tile to tile
+        return (instr.op == AD_OP_UPDATE and find_box(
+            self.program.ints, instr.shape, self.program.code[instr.x2].shape, instr.param, &box) and mostly(&box))
+
+    cdef bint is_prepared(self, int32_t value) noexcept:
+        """Is it a fill of most of an array that one store alone starts from?
+
+        Such an update needs no step: when the memory of that store is prepared, the border is copied and the
+        box is filled, and the group may read the old array meanwhile. So runs the adjoint of ``a[1:-1] = f(a)``.
+        """
+        cdef const Instr *instr = &self.program.code[value]
+        cdef int32_t user = self.base_user[value]
+        return (instr.op == AD_OP_UPDATE and self.n_users[value] == 1 and user >= 0 and not self.prepared[user]
+                and not self.is_output[value] and self.program.code[instr.x2].op == AD_OP_FULL
+                and self.program.code[user].dtype == instr.dtype and self.program.code[instr.x1].dtype == instr.dtype
+                and self.replaces(value))
 
     cdef void add_base(self, int32_t base, int32_t group) noexcept:
         """A store starts from this value: it must be in memory until then."""
@@ -455,9 +495,11 @@ cdef class Fusion:
             wanted[self.program.results[i]] = SEVERAL
         for i in range(self.program.length - 1, -1, -1):
             group = self.group_of[i]
+            instr = &self.program.code[i]
+            if self.prepared[i]:
+                wanted[instr.x1] = SEVERAL
             if group < 0:
                 continue
-            instr = &self.program.code[i]
             role = role_of(instr.op)
             n = n_args(instr)
             if (role == COMPUTED and wanted[i] > group and (<Seed *>self.groups.data)[group].kind == BLOCKS
@@ -559,6 +601,9 @@ cdef class Fusion:
         for i in range(self.program.length - 1, -1, -1):
             instr = &self.program.code[i]
             own = role_of(instr.op)
+            self.prepared[i] = self.is_prepared(<int32_t>i)
+            if own == STORED and instr.nargs == 2:
+                self.base_user[instr.x1] = <int32_t>i
             for k in range(n_args(instr)):
                 value = arg(instr, self.program.ints, k)
                 self.n_users[value] += 1
@@ -584,7 +629,7 @@ cdef class Fusion:
         cdef Instr *instr = &self.program.code[value]
         cdef Role role = role_of(instr.op)
         cdef bint scalar = self.program.ints[instr.shape] == 0
-        if role == LEAF or self.n_users[value] == 0:
+        if role == LEAF or self.n_users[value] == 0 or self.prepared[value]:
             return 0
         if scalar and role in (COMPUTED, MAPPED) or scalar and instr.op == AD_OP_FULL:
             return self.place_scalar(value)

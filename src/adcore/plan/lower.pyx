@@ -2,7 +2,7 @@
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport qsort
 
 from adcore.optable.opcodes cimport (
@@ -15,6 +15,7 @@ from adcore.plan.fuse cimport (
     BLOCKS, COMPUTED, FILLED, Fusion, LEAF, LoopGroups, MAPPED, Operand, Role, SCALARS, STORED, Seed, fuse,
     role_of, starts_from_base,
 )
+from adcore.plan.boxes cimport Box, find_box
 from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.memory cimport Layout, item_size
 from adcore.plan.plan cimport *
@@ -35,6 +36,8 @@ cdef enum:
     MODE_MUL = 4
     PAD_BELOW = 64          # blocks shorter than this are rounded up to whole vectors
     VECTOR = 8
+    SHORT_ROW = 32          # rows below this are always packed
+    PACKING = 20            # elements packed in the time of one more call of a kernel
 
 DTYPES = ("float64", "float32", "bool", "int64")
 
@@ -339,25 +342,19 @@ cdef class Lowering:
         cdef Instr *base
         cdef Fill *fill
         cdef int32_t at
+        cdef Box box
         if starts_from_base(instr.op):
             if self.layout.in_place[value]:
                 return 0
             at = arg(instr, self.program.ints, 0)
             base = &self.program.code[at]
-            if base.op == AD_OP_EMPTY:
-                return 0
-            fill = <Fill *>pool_add(&self.plan.fills, 1)
-            fill.to = self.place_of(value)
-            if base.op == AD_OP_FULL:
-                if self.program.code[base.x1].op == AD_OP_LITERAL:
-                    fill.kind = FILL_VALUE
-                    fill.value = self.program.reals[self.program.code[base.x1].param]
-                else:
-                    fill.kind = FILL_SCALAR
-                    fill.scalar = self.scalar_index(base.x1)
+            if self.fusion.prepared[at]:
+                find_box(self.program.ints, base.shape, self.program.code[base.x2].shape, base.param, &box)
+                self.add_fills(self.place_of(value), base.x1, &box)
+                self.fill_box(self.place_of(value), base.x2, &box)
             else:
-                fill.kind = FILL_COPY
-                fill.source = self.place_of(at)
+                self.add_fills(self.place_of(value), at, &box if self.fusion.replaces(value) and find_box(
+                    self.program.ints, instr.shape, self.program.code[instr.x2].shape, instr.param, &box) else NULL)
             return 0
         fill = self.new_fill(value)
         fill.to = self.place_of(value)
@@ -368,6 +365,76 @@ cdef class Lowering:
             fill.value = INFINITY
         elif instr.op == AD_OP_REDUCE_PROD:
             fill.value = 1.0
+        return 0
+
+    cdef int describe_fill(self, Fill *fill, int32_t source) except -1:
+        """Where the elements of a fill come from: a value in memory, or a scalar that fills the array."""
+        cdef Instr *instr = &self.program.code[source]
+        if instr.op != AD_OP_FULL:
+            fill.kind = FILL_COPY
+            fill.source = self.place_of(source)
+        elif self.program.code[instr.x1].op == AD_OP_LITERAL:
+            fill.kind = FILL_VALUE
+            fill.value = self.program.reals[self.program.code[instr.x1].param]
+        else:
+            fill.kind = FILL_SCALAR
+            fill.scalar = self.scalar_index(instr.x1)
+        return 0
+
+    cdef int add_fills(self, Place to, int32_t source, const Box *but) except -1:
+        """Fill a place from another value, all of it or, given a box, what lies outside of it."""
+        cdef Fill *fill
+        cdef Box slab
+        cdef int64_t k
+        if self.program.code[source].op == AD_OP_EMPTY:
+            return 0
+        if but == NULL:
+            fill = <Fill *>pool_add(&self.plan.fills, 1)
+            fill.to = to
+            return self.describe_fill(fill, source)
+        # for each axis what lies before and behind the box: inside of it along the axes before, the whole of those after
+        slab = but[0]
+        for k in range(but.ndim - 1, -1, -1):
+            slab.start[k] = 0
+            slab.extent[k] = but.start[k]
+            self.fill_box(to, source, &slab)
+            slab.start[k] = but.start[k] + but.extent[k]
+            slab.extent[k] = but.dims[k] - slab.start[k]
+            self.fill_box(to, source, &slab)
+            slab.start[k] = 0
+            slab.extent[k] = but.dims[k]
+        return 0
+
+    cdef int fill_box(self, Place to, int32_t source, const Box *box) except -1:
+        """Fill a box of a place from the same box of another value."""
+        cdef int64_t size = item_size(to.dtype), k = box.ndim - 1, inner = k, step = size
+        cdef int64_t *out
+        cdef Fill *fill
+        for k in range(box.ndim):
+            if box.extent[k] == 0:
+                return 0
+        fill = <Fill *>pool_add(&self.plan.fills, 1)
+        fill.to = to
+        self.describe_fill(fill, source)
+        # whole axes at the end, and the one before them, are contiguous
+        fill.to.size = 1
+        k = box.ndim - 1
+        while k >= 0 and box.extent[k] == box.dims[k]:
+            fill.to.size *= box.dims[k]
+            k -= 1
+        inner = k
+        if k >= 0:
+            fill.to.size *= box.extent[k]
+        fill.ndim = <uint8_t>max(inner, 0)
+        fill.dims = <int32_t>self.plan.longs.n
+        out = <int64_t *>pool_add(&self.plan.longs, 2 * fill.ndim)
+        for k in range(box.ndim - 1, -1, -1):
+            if k < inner:
+                out[k] = box.extent[k]
+                out[inner + k] = step
+            fill.to.offset += box.start[k] * step
+            fill.source.offset += box.start[k] * step
+            step *= box.dims[k]
         return 0
 
     cdef int lower_results(self) except -1:
@@ -720,12 +787,7 @@ cdef class Lowering:
         out = <int64_t *>pool_add(&self.plan.longs, m)
         for k in range(m):
             out[k] = merged[k]
-        step.inner = 1
-        step.blocked = <int32_t>(m - 1)
-        while step.blocked > 0 and step.inner * merged[step.blocked] <= BLOCK:
-            step.inner *= merged[step.blocked]
-            step.blocked -= 1
-        step.chunk = max(1, min(merged[step.blocked], BLOCK // max(step.inner, 1)))
+        self.cut_blocks(step, merged, last, m)
         if total == 0:
             step.chunk = 1
         step.padded = total == step.chunk * step.inner and total < PAD_BELOW and total % VECTOR != 0
@@ -745,6 +807,33 @@ cdef class Lowering:
             if step.padded and (access[j].slot != SLOT_ARENA or (j >= step.n_loads and not access[j].whole)):
                 access[j].direct = 0
         return 0
+
+    cdef void cut_blocks(self, Step *step, const int64_t *merged, const int64_t *last, int64_t m) noexcept:
+        """A block is as many rows as fit, or a part of one row.
+
+        A block of several rows is one dense vector, so strided operands are packed into registers and
+        unpacked; a block within a row reads and writes them where they are. Rows are short when
+        packing costs less than running every instruction once for each row.
+        """
+        cdef const Access *access = (<Access *>self.plan.accesses.data) + step.first_load
+        cdef const int64_t *e = <int64_t *>self.elements.data
+        cdef int64_t n_access = step.n_loads + step.n_stores, ndim = self.elements.n // max(n_access, 1)
+        cdef int64_t row = merged[m - 1], j, packed = 0, parts
+        step.inner = 1
+        step.blocked = <int32_t>(m - 1)
+        if m > 1 and row >= SHORT_ROW:
+            for j in range(n_access):
+                packed += (access[j].dtype == F64 and access[j].mode == MODE_SET
+                           and e[j * ndim + last[m - 1]] == 1
+                           and e[j * ndim + last[m - 2]] != row)
+        if packed * row < PACKING * (step.n_ops + n_access):
+            while step.blocked > 0 and step.inner * merged[step.blocked] <= BLOCK:
+                step.inner *= merged[step.blocked]
+                step.blocked -= 1
+        step.chunk = max(1, min(merged[step.blocked], BLOCK // max(step.inner, 1)))
+        if step.inner == 1 and step.chunk < merged[step.blocked]:       # parts of about one size
+            parts = (merged[step.blocked] + BLOCK - 1) // BLOCK
+            step.chunk = ((merged[step.blocked] + parts - 1) // parts + VECTOR - 1) // VECTOR * VECTOR
 
     cdef int give_registers(self, Py_ssize_t where) except -1:
         """Physical registers: constants, direct accesses, and temporaries by last use."""

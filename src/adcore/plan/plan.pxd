@@ -26,6 +26,8 @@ cdef struct Place:          # where a value lives: bases[slot] + offset bytes
 
 cdef struct Fill:           # what a result holds before a step writes into it
     uint8_t kind
+    uint8_t ndim            # the fill is repeated over so many dimensions ...
+    int32_t dims            # ... whose lengths, then strides in bytes, stand in plan.longs from here
     Place to
     Place source
     int32_t scalar

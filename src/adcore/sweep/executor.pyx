@@ -59,15 +59,14 @@ cdef Py_ssize_t scratch_needed(Plan plan) noexcept nogil:
     return most + ALIGN
 
 
-cdef void fill(const Fill *it, char **bases, int64_t first, int64_t end) noexcept nogil:
-    """Prepare elements first .. end - 1 of the memory that a store writes into."""
-    cdef int64_t item = item_size(it.to.dtype), n = end - first, k
-    cdef char *to = bases[it.to.slot] + it.to.offset + first * item
+cdef void fill(const Fill *it, char *to, const char *source, int64_t n, const double *scalars) noexcept nogil:
+    """Prepare n elements of the memory that a store writes into."""
     cdef double value
+    cdef int64_t k
     if it.kind == FILL_COPY:
-        memcpy(to, bases[it.source.slot] + it.source.offset + first * item, n * item)
+        memcpy(to, source, n * item_size(it.to.dtype))
         return
-    value = it.value if it.kind == FILL_VALUE else (<double *>bases[0])[it.scalar]
+    value = it.value if it.kind == FILL_VALUE else scalars[it.scalar]
     if it.to.dtype == F64:
         fill_floats(<double *>to, value, n)
     elif it.to.dtype == F32:
@@ -77,6 +76,19 @@ cdef void fill(const Fill *it, char **bases, int64_t first, int64_t end) noexcep
     else:
         for k in range(n):
             (<int64_t *>to)[k] = <int64_t>value
+
+
+cdef void fill_column(const Fill *it, char *to, const char *source, int64_t n, int64_t step, const double *scalars) noexcept nogil:
+    """Single elements of eight bytes, one below the other."""
+    cdef int64_t k
+    cdef int64_t[1] bits
+    if it.kind == FILL_COPY:
+        for k in range(n):
+            (<int64_t *>(to + k * step))[0] = (<const int64_t *>(source + k * step))[0]
+        return
+    fill(it, <char *>bits, NULL, 1, scalars)
+    for k in range(n):
+        (<int64_t *>(to + k * step))[0] = bits[0]
 
 
 cdef void fill_floats(floating *to, floating value, int64_t n) noexcept nogil:
@@ -90,23 +102,56 @@ cdef void fill_floats(floating *to, floating value, int64_t n) noexcept nogil:
 
 cdef struct FillJob:
     const Fill *it
+    const int64_t *dims                 # of the rows, then their strides in bytes
     char **bases
+    int64_t n                           # rows, or elements where there is one row
     int parts
 
 
 cdef void fill_part(void *data, int part, char *scratch) noexcept nogil:
-    cdef FillJob *job = <FillJob *>data
-    cdef int64_t n = job.it.to.size
-    fill(job.it, job.bases, n * part // job.parts, n * (part + 1) // job.parts)
+    cdef const FillJob *job = <const FillJob *>data
+    cdef const Fill *it = job.it
+    cdef const double *scalars = <const double *>job.bases[0]
+    cdef char *to = job.bases[it.to.slot] + it.to.offset
+    cdef const char *source = job.bases[it.source.slot] + it.source.offset
+    cdef const int64_t *dims = job.dims
+    cdef const int64_t *strides = dims + it.ndim
+    cdef int64_t at = job.n * part // job.parts, end = job.n * (part + 1) // job.parts
+    cdef int64_t item = item_size(it.to.dtype), offset, left, many
+    cdef int k, last = it.ndim - 1
+    if it.ndim == 0:
+        fill(it, to + at * item, source + at * item, end - at, scalars)
+        return
+    while at < end:
+        offset = 0
+        left = at
+        for k in range(last, -1, -1):
+            offset += left % dims[k] * strides[k]
+            left //= dims[k]
+        many = 1
+        if it.to.size == 1 and item == 8:
+            many = min(end - at, dims[last] - at % dims[last])
+            fill_column(it, to + offset, source + offset, many, strides[last], scalars)
+        else:
+            fill(it, to + offset, source + offset, it.to.size, scalars)
+        at += many
 
 
-cdef void run_fill(const Fill *it, char **bases, int threads) noexcept nogil:
+cdef void run_fill(const Fill *it, const int64_t *longs, char **bases, int threads) noexcept nogil:
     cdef FillJob job
+    cdef int64_t size = it.to.size
+    cdef int k
     job.it = it
+    job.dims = longs + it.dims
     job.bases = bases
-    job.parts = <int>min(it.to.size // FILL_PART, <int64_t>FILL_PARTS)
+    job.n = 1 if it.ndim else size
+    for k in range(it.ndim):
+        job.n *= job.dims[k]
+        size *= job.dims[k]
+    job.parts = <int>min(size // FILL_PART, min(job.n, <int64_t>FILL_PARTS))
     if job.parts < 2:
-        fill(it, bases, 0, it.to.size)
+        job.parts = 1
+        fill_part(&job, 0, NULL)
     else:
         parallel(fill_part, &job, job.parts, threads, 0, NULL)
 
@@ -553,7 +598,7 @@ cdef void move(const Loop *loop, Plan plan, int64_t tile, char **bases, int thre
     cdef int32_t j
     if tile == 0:
         for j in range(loop.n_fills):
-            run_fill((<Fill *>plan.loop_fills.data) + loop.first_fill + j, bases, threads)
+            run_fill((<Fill *>plan.loop_fills.data) + loop.first_fill + j, <int64_t *>plan.longs.data, bases, threads)
     for j in range(loop.n_moving):
         bases[moving[j].slot] = bases[moving[j].source] + tile * moving[j].step
 
@@ -582,7 +627,7 @@ cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *
             move(loop, plan, tile, bases, threads)
         step = (<Step *>plan.steps.data) + k
         for j in range(step.n_fills):
-            run_fill((<Fill *>plan.fills.data) + step.first_fill + j, bases, threads)
+            run_fill((<Fill *>plan.fills.data) + step.first_fill + j, <int64_t *>plan.longs.data, bases, threads)
         bad = 0
         if step.kind == STEP_BLOCKS:
             run_blocks(step, plan, kernels, bases, scratch, privates, threads)

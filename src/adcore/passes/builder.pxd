@@ -30,7 +30,9 @@ cdef class Builder:
     cdef int32_t rule_number(self, object rule) except -1
     cdef list inline(self, Program program, list inputs)
     cdef bint number(self, int32_t value, double *number) noexcept
-    cdef int64_t slot_of(self, const Instr *instr) noexcept
+    cdef int64_t slot_of(self, const Instr *instr, bint fresh) noexcept
+    cdef int start_from(self, Program program, Py_ssize_t expected) except -1
+    cdef void remember_map(self, const Instr *instr) noexcept
     cdef bint negates(self, const Instr *instr, uint8_t dtype) noexcept
     cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides,
                               Map *inner) noexcept

@@ -35,21 +35,41 @@ cdef uint64_t hash_instr(const Instr *instr) noexcept nogil:
     return h ^ (h >> 31)
 
 
+cdef bint same_instr(const Instr *a, const Instr *b) noexcept nogil:
+    cdef const uint64_t *v = <const uint64_t *>a
+    cdef const uint64_t *w = <const uint64_t *>b
+    return v[0] == w[0] and v[1] == w[1] and v[2] == w[2]
+
+
+cdef int real_slot(double value) noexcept nogil:
+    cdef uint64_t bits
+    memcpy(&bits, &value, 8)
+    return <int>((bits ^ (bits >> 32) ^ (bits >> 52)) & 63)
+
+
+cdef int map_slot(int64_t offset, const int64_t *strides, int64_t ndim) noexcept nogil:
+    cdef int64_t h = offset, k
+    for k in range(ndim):
+        h = h * 31 + strides[k]
+    return <int>((h ^ (h >> 8) ^ ndim) & 255)
+
+
 cdef bint is_map_op(int op) noexcept nogil:
     return op in (AD_OP_VIEW, AD_OP_SUM, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
                   AD_OP_ACCUMULATE, AD_OP_UPDATE)
 
 
 cdef class Builder:
-    """Builds one program; ``like`` is the program it is made from."""
+    """Builds one program; ``like`` is the program it is made from, ``expected`` how long it may get."""
 
-    def __cinit__(self, Program like, bint rewrites=True):
+    def __cinit__(self, Program like, bint rewrites=True, Py_ssize_t expected=0):
         cdef int k
         self.out = like.empty_like()
+        self.out.simplified = rewrites
         self.rewrites = rewrites
         self.line = -1
         self.table_size = 64
-        while self.table_size < 4 * like.length:
+        while self.table_size < 4 * max(like.length, expected // 2):
             self.table_size *= 2
         self.table = <int32_t *>PyMem_RawMalloc(self.table_size * sizeof(int32_t))
         if self.table == NULL:
@@ -64,6 +84,31 @@ cdef class Builder:
     def __dealloc__(self):
         PyMem_RawFree(self.table)
 
+    cdef int start_from(self, Program program, Py_ssize_t expected) except -1:
+        """Begin with all of a simplified program, which keeps its value numbers."""
+        cdef Py_ssize_t i
+        cdef Instr *instr
+        self.out = program.with_room(expected)
+        for i in range(program.length):
+            instr = &self.out.code[i]
+            self.table[self.slot_of(instr, True)] = <int32_t>i
+            if instr.op == AD_OP_LITERAL:
+                self.recent_reals[real_slot(self.out.reals[instr.param])] = instr.param
+            elif is_map_op(instr.op):
+                self.remember_map(instr)
+        self.table_used = program.length
+        while 2 * self.table_used > self.table_size:
+            self.grow_table()
+        return 0
+
+    cdef void remember_map(self, const Instr *instr) noexcept:
+        """Let the map of an instruction be found again, if it is one that ``add_map`` wrote."""
+        cdef const int64_t *ints = self.out.ints
+        cdef int64_t ndim = ints[instr.shape if instr.op == AD_OP_VIEW else self.out.code[
+            instr.x1 if instr.nargs == 1 else instr.x2].shape]
+        if ints[instr.param - 1] == ndim:
+            self.recent_maps[map_slot(ints[instr.param], ints + instr.param + 1, ndim)] = instr.param
+
     cdef int grow_table(self) except -1:
         cdef int64_t size = self.table_size * 2
         cdef Py_ssize_t k
@@ -76,11 +121,11 @@ cdef class Builder:
         self.table = table
         self.table_size = size
         for k in range(self.out.length):
-            table[self.slot_of(&self.out.code[k])] = <int32_t>k
+            table[self.slot_of(&self.out.code[k], True)] = <int32_t>k
         return 0
 
-    cdef int64_t slot_of(self, const Instr *instr) noexcept:
-        """Where the instruction stands in the table, or the free slot where it belongs.
+    cdef int64_t slot_of(self, const Instr *instr, bint fresh) noexcept:
+        """Where the instruction stands in the table, or the free slot where it belongs (``fresh``: it is not there).
 
         First a window near its largest argument, so that a program in order walks the table in
         order (a third of the time of a million-instruction program goes into cache misses here);
@@ -95,12 +140,12 @@ cdef class Builder:
             for k in range(WINDOW):
                 at = (near + ((k + <int64_t>(h & (WINDOW - 1))) & (WINDOW - 1))) & mask
                 found = self.table[at]
-                if found < 0 or not memcmp(&self.out.code[found], instr, sizeof(Instr)):
+                if found < 0 or not fresh and same_instr(&self.out.code[found], instr):
                     return at
         at = <int64_t>(h >> 8) & mask
         while True:
             found = self.table[at]
-            if found < 0 or not memcmp(&self.out.code[found], instr, sizeof(Instr)):
+            if found < 0 or not fresh and same_instr(&self.out.code[found], instr):
                 return at
             at = (at + 1) & mask
 
@@ -118,7 +163,7 @@ cdef class Builder:
         instr.x3 = x3
         instr.shape = shape
         instr.param = param
-        at = self.slot_of(&instr)
+        at = self.slot_of(&instr, False)
         if self.table[at] >= 0:
             return self.table[at]
         found = self.out.append(op, dtype, nargs, x1, x2, x3, shape, param)
@@ -132,12 +177,8 @@ cdef class Builder:
     # -- pools -----------------------------------------------------------------
 
     cdef int32_t add_map(self, int64_t offset, const int64_t *strides, int64_t ndim) except -1:
-        cdef int64_t h = offset, k
-        cdef int32_t found
-        for k in range(ndim):
-            h = h * 31 + strides[k]
-        h = (h ^ (h >> 8) ^ ndim) & 255
-        found = self.recent_maps[h]
+        cdef int h = map_slot(offset, strides, ndim)
+        cdef int32_t found = self.recent_maps[h]
         if found >= 0 and self.out.ints[found - 1] == ndim and self.out.ints[found] == offset and not memcmp(
                 self.out.ints + found + 1, strides, ndim * sizeof(int64_t)):
             return found
@@ -151,11 +192,8 @@ cdef class Builder:
         return self.out.add_shape(source.ints[shape], source.ints + shape + 1)
 
     cdef int32_t literal(self, double value) except -1:
-        cdef uint64_t bits
-        cdef int32_t slot, found
-        memcpy(&bits, &value, 8)
-        slot = <int32_t>((bits ^ (bits >> 32) ^ (bits >> 52)) & 63)
-        found = self.recent_reals[slot]
+        cdef int slot = real_slot(value)
+        cdef int32_t found = self.recent_reals[slot]
         if found < 0 or memcmp(&self.out.reals[found], &value, 8):
             found = self.out.add_real(value)
             self.recent_reals[slot] = found

@@ -7,7 +7,7 @@ import numpy as np
 
 from adcore.optable.opcodes cimport AD_OP_CALL, AD_OP_CONST, AD_OP_INPUT, AD_OP_SCALAR
 from adcore.passes.builder cimport Builder
-from adcore.tape.program cimport Instr, Program, arg, n_args
+from adcore.tape.program cimport Instr, NARY, Program, arg, n_args
 
 
 def simplify(Program program):
@@ -15,7 +15,7 @@ def simplify(Program program):
 
     Keeps: outputs and their order; values as stated in ``builder``. Loses: value numbers.
     """
-    return rebuild(program, True, NULL)
+    return rebuild(program, True)
 
 
 def dead_code(Program program):
@@ -26,14 +26,17 @@ def dead_code(Program program):
     """
     cdef uint8_t *live = mark_live(program)
     try:
-        return rebuild(program, False, live)
+        return compacted(program, live)
     finally:
         PyMem_RawFree(live)
 
 
 def optimise(Program program):
-    """What is done to every program before and after it is differentiated."""
-    return dead_code(simplify(program))
+    """What is done to every program before and after it is differentiated.
+
+    What a builder emitted through its rules (as ``reverse`` does) is simple already.
+    """
+    return dead_code(program if program.simplified else simplify(program))
 
 
 def strip(Program program):
@@ -102,7 +105,50 @@ cdef uint8_t *mark_live(Program program) except NULL:
     return live
 
 
-cdef Program rebuild(Program program, bint rewrites, const uint8_t *live):
+cdef Program compacted(Program program, const uint8_t *live):
+    """The instructions that live, in their order, over the same pools; the program itself when all do."""
+    cdef Program out
+    cdef int32_t *new
+    cdef Py_ssize_t i, n = 0
+    cdef Instr *instr
+    cdef int k
+    for i in range(program.length):
+        n += live[i]
+    if n == program.length:
+        return program
+    new = <int32_t *>PyMem_RawMalloc((program.length + 1) * sizeof(int32_t))
+    if new == NULL:
+        raise MemoryError()
+    try:
+        out = program.with_room(0)
+        n = 0
+        for i in range(program.length):
+            if not live[i]:
+                continue
+            new[i] = <int32_t>n
+            instr = &out.code[n]
+            instr[0] = program.code[i]
+            out.line[n] = program.line[i]
+            n += 1
+            if instr.nargs == NARY:
+                for k in range(instr.x2):
+                    out.ints[instr.x1 + k] = new[program.ints[instr.x1 + k]]
+                continue
+            if instr.nargs > 0:
+                instr.x1 = new[instr.x1]
+            if instr.nargs > 1:
+                instr.x2 = new[instr.x2]
+            if instr.nargs > 2:
+                instr.x3 = new[instr.x3]
+        out.length = n
+        for i in range(program.n_results):
+            out.results[i] = new[program.results[i]]
+    finally:
+        PyMem_RawFree(new)
+    return out
+
+
+cdef Program rebuild(Program program, bint rewrites):
     cdef Builder builder = Builder(program, rewrites)
     cdef int32_t *new = <int32_t *>PyMem_RawMalloc((program.length + 1) * sizeof(int32_t))
     cdef Py_ssize_t i
@@ -110,11 +156,8 @@ cdef Program rebuild(Program program, bint rewrites, const uint8_t *live):
         raise MemoryError()
     try:
         for i in range(program.length):
-            new[i] = -1
-            if live == NULL or live[i]:
-                new[i] = builder.translate(program, <int32_t>i, new)
-        results = [new[program.results[i]] for i in range(program.n_results)]
-        builder.out.set_results(results)
+            new[i] = builder.translate(program, <int32_t>i, new)
+        builder.out.set_results([new[program.results[i]] for i in range(program.n_results)])
     finally:
         PyMem_RawFree(new)
     return builder.out

@@ -44,7 +44,7 @@ cdef class Reverse:
     def __cinit__(self, Program old):
         cdef Py_ssize_t n = old.length + 1
         self.old = old
-        self.new = Builder(old)
+        self.new = Builder(old, True, 3 * old.length)
         pool_init(&self.contributions, sizeof(Contribution))
         self.number = <int32_t *>PyMem_RawMalloc(n * sizeof(int32_t))
         self.first = <int32_t *>PyMem_RawMalloc(n * sizeof(int32_t))
@@ -374,8 +374,10 @@ cdef class Reverse:
         cdef Py_ssize_t i, n = self.old.length
         cdef int32_t g, y, shape
         self.find_active(set(wrt))
+        if self.old.simplified:
+            self.new.start_from(self.old, 3 * n)
         for i in range(n):
-            self.number[i] = self.new.translate(self.old, <int32_t>i, self.number)
+            self.number[i] = <int32_t>i if self.old.simplified else self.new.translate(self.old, <int32_t>i, self.number)
         if seeds is None:
             y = self.old.results[0]
             if self.old.ints[self.old.code[y].shape] != 0:

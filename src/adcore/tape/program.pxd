@@ -36,6 +36,7 @@ cdef class Program:
     # how many arrays and floats a run binds
     cdef public int32_t n_inputs, n_consts, n_scalars
     cdef int32_t[64] recent_shapes
+    cdef bint simplified            # every instruction went through the builder's rules, and none is there twice
     cdef public object sources      # list of (filename, line, function), index = line column
     cdef public object locate       # gives the line of what is appended (an index into sources), or None
     cdef public object rules        # Python objects CALL instructions refer to, by index
@@ -50,6 +51,7 @@ cdef class Program:
     cdef uint64_t fingerprint(self) noexcept
     cdef bint same_as(self, Program other) noexcept
     cdef Program empty_like(self)
+    cdef Program with_room(self, Py_ssize_t length)
     cdef object shape_tuple(self, int32_t value)
     cdef list args_list(self, int32_t value)
 

@@ -153,6 +153,24 @@ cdef class Program:
         other.reserve(self.length, self.n_ints)
         return other
 
+    cdef Program with_room(self, Py_ssize_t length):
+        """A copy that has room for so many instructions."""
+        cdef Program other = self.empty_like()
+        cdef Py_ssize_t n = self.n_ints
+        other.reserve(max(length, self.length), n + n // 2)
+        grow(<void **>&other.reals, &other.cap_reals, self.n_reals + 16, sizeof(double))
+        memcpy(other.code, self.code, self.length * sizeof(Instr))
+        memcpy(other.line, self.line, self.length * sizeof(int32_t))
+        memcpy(other.ints, self.ints, n * sizeof(int64_t))
+        memcpy(other.reals, self.reals, self.n_reals * sizeof(double))
+        memcpy(other.recent_shapes, self.recent_shapes, sizeof(self.recent_shapes))
+        other.length = self.length
+        other.n_ints = n
+        other.n_reals = self.n_reals
+        other.simplified = self.simplified
+        other.set_outputs(self.results, self.n_results)
+        return other
+
     # -- identity ------------------------------------------------------------
 
     cdef uint64_t fingerprint(self) noexcept:

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from adcore.passes.optimise import dead_code, optimise, simplify
+from adcore.passes.reverse import reverse
 from adcore.tape.program import Program
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -253,6 +254,22 @@ def test_dead_code_keeps_inputs():
     p.emit("SIN", x)
     p.set_results([p.emit("COS", x)])
     assert names(dead_code(p)) == ["INPUT", "INPUT", "COS"]
+
+
+def test_dead_code_gives_the_program_itself_when_all_of_it_lives():
+    p = optimise(random_program(0, 40)[0])
+    assert dead_code(p) is p
+
+
+def test_what_reverse_emits_is_simple_already():
+    for seed in range(60):
+        p = optimise(optimise(random_program(seed, 40)[0]))
+        total = p.outputs[0]
+        if p.instruction(total)["dtype"] != "f64":
+            continue
+        p.set_results([total])
+        q = reverse(p, [0], [0])
+        assert len(dead_code(q)) == len(dead_code(simplify(q)))
 
 
 def test_optimising_twice_changes_nothing():

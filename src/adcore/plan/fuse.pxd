@@ -31,6 +31,11 @@ cdef struct Reader:             # one read of a value's memory
     const int64_t *strides
     int32_t space
 
+cdef enum Reach:
+    DIRECT = 0      # element i of the space is element i of the root
+    SCALAR = 1      # the same scalar for every element
+    THROUGH = 2     # through the map of a view
+
 cdef struct Operand:            # how an argument is reached in an iteration space
     int32_t root                # the value whose memory or register is read
     uint8_t scalar              # the same scalar for every element
@@ -44,6 +49,10 @@ cdef struct LoopGroups:         # groups [first, end) repeat
 
 cdef class Fusion:
     cdef Program program
+    cdef uint8_t *role          # Role of each instruction
+    cdef uint8_t *reach         # how a value is read where it is not computed: Reach, and from which root
+    cdef int32_t *root
+    cdef uint8_t *rewritten     # a store starts from the value: who reads it must be known
     cdef uint8_t *demanded      # a view or fill that somebody needs in memory
     cdef uint8_t *in_memory     # a computed value that lives in memory, not only in a register
     cdef uint8_t *is_output
@@ -65,7 +74,8 @@ cdef class Fusion:
     cdef int keep_through_loops(self) except -1
     cdef int place(self, int32_t value) except -1
 
-    cdef Operand operand(self, int32_t value, bint scalar_space) noexcept
+    cdef void find_reach(self, int32_t value) noexcept
+    cdef Operand operand(self, int32_t value) noexcept
     cdef int add_reader(self, int32_t root, int32_t group, uint8_t whole, int64_t offset,
                         const int64_t *strides, int32_t space) except -1
     cdef bint in_register(self, int32_t root, int32_t group) noexcept
@@ -77,12 +87,13 @@ cdef class Fusion:
     cdef int32_t choose(self, GroupKind kind, int32_t space, int32_t earliest) except -1
     cdef int join(self, int32_t group, int32_t value) except -1
     cdef int32_t after(self, int32_t root, bint same_group) noexcept
-    cdef int record_reads(self, int32_t value) except -1
+    cdef int record_reads(self, int32_t value, bint placing) except -1
     cdef int sink(self) except -1
-    cdef int rebuild(self) except -1
+    cdef void list_members(self) noexcept
+    cdef int record_all(self) except -1
     cdef int place_scalar(self, int32_t value) except -1
     cdef int place_computed(self, int32_t value, int first_arg) except -1
-    cdef Operand own_operand(self, int32_t value, int k) noexcept
+    cdef int32_t read_by(self, int32_t value, int k) noexcept
     cdef bint computed_by_blocks(self, int32_t root) noexcept
     cdef int32_t after_base(self, int32_t store, int32_t earliest, int32_t *chained) noexcept
     cdef bint clobbers(self, int32_t store, int32_t group) noexcept

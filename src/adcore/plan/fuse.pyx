@@ -28,6 +28,8 @@ from adcore.tape.program cimport Instr, arg, n_args, same_shape
 cdef enum:
     MEMBERS_MAX = 96        # instructions a group holds: bounds its registers
     CANDIDATES = 32         # groups of a space that are looked at
+    TRIES = 8               # groups that are tried for a store before a new one is opened
+    READERS_MAX = 256       # reads of a base that are looked at before the answer is "perhaps"
     NOBODY = -1             # who wants a value, as sinking sees it
     SEVERAL = -2
 
@@ -71,6 +73,10 @@ cdef class Fusion:
         pool_init(&self.groups, sizeof(Seed))
         pool_init(&self.readers, sizeof(Reader))
         pool_init(&self.loops, sizeof(LoopGroups))
+        self.role = <uint8_t *>PyMem_RawCalloc(n, 1)
+        self.reach = <uint8_t *>PyMem_RawCalloc(n, 1)
+        self.root = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        self.rewritten = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.demanded = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.in_memory = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.is_output = <uint8_t *>PyMem_RawCalloc(n, 1)
@@ -81,7 +87,8 @@ cdef class Fusion:
         self.n_users = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.first_reader = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.last_use = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        if (not self.demanded or not self.in_memory or not self.is_output or not self.prepared
+        if (not self.role or not self.reach or not self.root or not self.rewritten
+                or not self.demanded or not self.in_memory or not self.is_output or not self.prepared
                 or not self.base_user or not self.group_of
                 or not self.next_member or not self.n_users or not self.first_reader or not self.last_use):
             raise MemoryError()
@@ -98,6 +105,10 @@ cdef class Fusion:
         pool_free(&self.groups)
         pool_free(&self.readers)
         pool_free(&self.loops)
+        PyMem_RawFree(self.role)
+        PyMem_RawFree(self.reach)
+        PyMem_RawFree(self.root)
+        PyMem_RawFree(self.rewritten)
         PyMem_RawFree(self.demanded)
         PyMem_RawFree(self.in_memory)
         PyMem_RawFree(self.is_output)
@@ -112,47 +123,53 @@ cdef class Fusion:
     cdef int32_t space_of(self, int32_t value) noexcept:
         """Iteration space of an instruction: that of its result, or of what it stores."""
         cdef Instr *instr = &self.program.code[value]
-        if role_of(instr.op) == STORED:
+        if self.role[value] == STORED:
             return self.program.code[instr.x1 if instr.nargs == 1 else instr.x2].shape
         return instr.shape
 
-    cdef Operand operand(self, int32_t value, bint scalar_space) noexcept:
-        cdef Operand found
+    cdef void find_reach(self, int32_t value) noexcept:
+        """From where and how the value is read by who does not compute it; its arguments' roles are known."""
         cdef Instr *instr = &self.program.code[value]
         cdef Instr *base
-        found.root = value
-        found.scalar = 0
-        found.direct = 0
+        self.role[value] = role_of(instr.op)
+        self.root[value] = value
+        self.reach[value] = DIRECT
+        if instr.op == AD_OP_FULL:
+            self.root[value] = instr.x1
+            self.reach[value] = SCALAR
+        elif self.program.ints[instr.shape] == 0:
+            self.reach[value] = SCALAR
+        elif instr.op == AD_OP_VIEW:
+            base = &self.program.code[instr.x1]
+            self.root[value] = base.x1 if base.op == AD_OP_FULL else instr.x1
+            self.reach[value] = SCALAR if base.op == AD_OP_FULL or self.program.ints[base.shape] == 0 else THROUGH
+
+    cdef Operand operand(self, int32_t value) noexcept:
+        cdef Operand found
+        cdef Instr *instr
+        found.root = self.root[value]
+        found.scalar = self.reach[value] == SCALAR
+        found.direct = self.reach[value] == DIRECT
         found.offset = 0
         found.step = 0
         found.strides = NULL
-        if instr.op == AD_OP_FULL:
-            found.root = instr.x1
-            found.scalar = 1
-        elif self.program.ints[instr.shape] == 0:
-            found.scalar = 1
-        elif instr.op == AD_OP_VIEW:
-            base = &self.program.code[instr.x1]
-            if base.op == AD_OP_FULL:
-                found.root = base.x1
-                found.scalar = 1
-            elif self.program.ints[base.shape] == 0:
-                found.root = instr.x1
-                found.scalar = 1
-            else:
-                found.root = instr.x1
-                found.offset = self.program.ints[instr.param]
-                if self.tiling is not None:
-                    found.step = self.tiling.step[value]
-                found.strides = self.program.ints + instr.param + 1
-        else:
-            found.direct = 1
+        if self.reach[value] == THROUGH:
+            instr = &self.program.code[value]
+            found.offset = self.program.ints[instr.param]
+            found.strides = self.program.ints + instr.param + 1
+            if self.tiling is not None:
+                found.step = self.tiling.step[value]
         return found
 
     cdef int add_reader(self, int32_t root, int32_t group, uint8_t whole, int64_t offset,
                         const int64_t *strides, int32_t space) except -1:
         cdef Reader *reader
-        if self.group_of[root] < 0 and role_of(self.program.code[root].op) == LEAF:
+        if self.role[root] == LEAF:
+            return 0
+        self.in_memory[root] = 1
+        if group > self.last_use[root]:
+            self.last_use[root] = group
+        if not self.rewritten[root]:
             return 0
         reader = <Reader *>pool_add(&self.readers, 1)
         reader.group = group
@@ -162,15 +179,12 @@ cdef class Fusion:
         reader.strides = strides
         reader.space = space
         self.first_reader[root] = <int32_t>(self.readers.n - 1)
-        self.in_memory[root] = 1
-        if group > self.last_use[root]:
-            self.last_use[root] = group
         return 0
 
     cdef bint in_register(self, int32_t root, int32_t group) noexcept:
         """Is the value in a register while this group runs?"""
-        cdef Role role = role_of(self.program.code[root].op)
-        return (self.group_of[root] == group and role in (COMPUTED, MAPPED, FILLED)
+        cdef uint8_t role = self.role[root]
+        return (self.group_of[root] == group and (role == COMPUTED or role == MAPPED or role == FILLED)
                 and (<Seed *>self.groups.data)[group].kind == BLOCKS)
 
     cdef bint may_run_in_place(self, int32_t store) noexcept:
@@ -181,8 +195,8 @@ cdef class Fusion:
         cdef int32_t space, at
         cdef const int64_t *ints = self.program.ints
         cdef Reader *reader
-        cdef Role role = role_of(self.program.code[base].op)
-        if role in (LEAF, FILLED) or self.prepared[base] or self.is_output[base] or not self.in_memory[base]:
+        cdef uint8_t role = self.role[base]
+        if role == LEAF or role == FILLED or self.prepared[base] or self.is_output[base] or not self.in_memory[base]:
             return False
         space = self.space_of(store)
         at = self.first_reader[base]
@@ -191,7 +205,7 @@ cdef class Fusion:
             at = reader.next
             if reader.group < group:
                 continue
-            if reader.group > group or reader.whole or role_of(instr.op) != STORED:
+            if reader.group > group or reader.whole or self.role[store] != STORED:
                 return False
             if not same_shape(ints, reader.space, space):
                 return False
@@ -281,18 +295,21 @@ cdef class Fusion:
             earliest = max(earliest, self.after(root, scalar))
         group = self.choose(SCALARS, 0, earliest)
         self.join(group, value)
-        return self.record_reads(value)
+        return self.record_reads(value, True)
 
-    cdef int record_reads(self, int32_t value) except -1:
-        """What an instruction reads from memory, now that it has a group."""
+    cdef int record_reads(self, int32_t value, bint placing) except -1:
+        """What an instruction reads from memory, now that it has a group.
+
+        Until all groups are final only reads of what stores start from matter.
+        """
         cdef Instr *instr = &self.program.code[value]
-        cdef int32_t group = self.group_of[value], root
-        cdef Role role = role_of(instr.op)
+        cdef int32_t group = self.group_of[value], root, x
+        cdef uint8_t role = self.role[value]
         cdef uint8_t kind = (<Seed *>self.groups.data)[group].kind
         cdef Operand operand
         cdef int k, n = n_args(instr)
         if kind == BLOCKS:
-            if role in (MAPPED, FILLED):
+            if role == MAPPED or role == FILLED:
                 n = 0 if instr.op == AD_OP_EMPTY else 1
                 self.in_memory[value] = 1
             elif role == STORED:
@@ -300,15 +317,18 @@ cdef class Fusion:
                 if n == 2 and self.prepared[instr.x1]:
                     # what lies below is copied from before the group starts
                     root = self.program.code[instr.x1].x1
-                    if role_of(self.program.code[root].op) != FILLED:
+                    if self.role[root] != FILLED:
                         self.add_reader(root, group, 1, 0, NULL, 0)
                 elif n == 2:
                     self.add_base(instr.x1, group)
             for k in range(n - 1 if role == STORED else 0, n):
-                operand = self.own_operand(value, k)
-                if operand.scalar or (operand.direct and self.in_register(operand.root, group)):
+                x = self.read_by(value, k)
+                root = self.root[x]
+                if self.reach[x] == SCALAR or placing and not self.rewritten[root] or (
+                        self.reach[x] == DIRECT and self.in_register(root, group)):
                     continue
-                self.add_reader(operand.root, group, 0, operand.offset, operand.strides, self.space_of(value))
+                operand = self.operand(x)
+                self.add_reader(root, group, 0, operand.offset, operand.strides, self.space_of(value))
             return 0
         if kind == SINGLE:
             self.in_memory[value] = 1
@@ -331,15 +351,17 @@ cdef class Fusion:
         """An elementwise instruction, a view or fill somebody needs in memory, or a store's value."""
         cdef Instr *instr = &self.program.code[value]
         cdef int32_t space = self.space_of(value)
-        cdef int32_t earliest = self.floor, group, candidate
-        cdef int k, n = 1 if role_of(instr.op) in (MAPPED, FILLED) else n_args(instr)
-        cdef Operand operand
-        cdef bint stored = role_of(instr.op) == STORED
+        cdef int32_t earliest = self.floor, group, candidate, tries = 0
+        cdef uint8_t role = self.role[value]
+        cdef int k, n = 1 if role == MAPPED or role == FILLED else n_args(instr)
+        cdef int32_t x
+        cdef bint stored = role == STORED
         if instr.op == AD_OP_EMPTY:
             n = 0
         for k in range(first_arg, n):
-            operand = self.own_operand(value, k)
-            earliest = max(earliest, self.after(operand.root, operand.direct and self.computed_by_blocks(operand.root)))
+            x = self.read_by(value, k)
+            earliest = max(earliest, self.after(
+                self.root[x], self.reach[x] == DIRECT and self.computed_by_blocks(self.root[x])))
         if stored and first_arg == 1:
             earliest = self.after_base(value, earliest, &candidate)
             if candidate >= 0:
@@ -349,19 +371,19 @@ cdef class Fusion:
                 group = self.choose(BLOCKS, space, earliest)
                 while self.clobbers(value, group) and not self.replaces(value):
                     # the group reads the old base elsewhere: store from a temporary afterwards
-                    group = self.choose(BLOCKS, space, group + 1)
+                    tries += 1
+                    group = self.choose(BLOCKS, space, group + 1 if tries < TRIES else <int32_t>self.groups.n)
                 self.join(group, value)
         else:
             group = self.choose(BLOCKS, space, earliest)
             self.join(group, value)
-        return self.record_reads(value)
+        return self.record_reads(value, True)
 
-    cdef Operand own_operand(self, int32_t value, int k) noexcept:
-        """Argument k, or the instruction's own map when it is a view or fill in memory."""
-        cdef Instr *instr = &self.program.code[value]
-        if role_of(instr.op) in (MAPPED, FILLED):
-            return self.operand(value, False)
-        return self.operand(arg(instr, self.program.ints, k), False)
+    cdef int32_t read_by(self, int32_t value, int k) noexcept:
+        """Argument k, or the instruction itself when it is a view or fill in memory: it is read through its own map."""
+        if self.role[value] == MAPPED or self.role[value] == FILLED:
+            return value
+        return arg(&self.program.code[value], self.program.ints, k)
 
     cdef bint computed_by_blocks(self, int32_t root) noexcept:
         cdef int32_t group = self.group_of[root]
@@ -391,7 +413,7 @@ cdef class Fusion:
             chained[0] = group
             while True:
                 below = &self.program.code[at]
-                if role_of(below.op) != STORED or self.n_users[at] != 1 or self.is_output[at]:
+                if self.role[at] != STORED or self.n_users[at] != 1 or self.is_output[at]:
                     chained[0] = -1
                     break
                 other_adds = below.op in (AD_OP_ACCUMULATE, AD_OP_SUM)
@@ -413,22 +435,27 @@ cdef class Fusion:
         return max(earliest, self.after(base, False))
 
     cdef bint clobbers(self, int32_t store, int32_t group) noexcept:
-        """Would an in-place store in this group overwrite what other blocks of it still read?"""
+        """Would an in-place store in this group overwrite what other blocks of it still read? True when not sure."""
         cdef Instr *instr = &self.program.code[store]
-        cdef int32_t base = instr.x1, at
+        cdef int32_t base = instr.x1, at, left = READERS_MAX
         cdef Reader *reader
         cdef const int64_t *ints = self.program.ints
         cdef int32_t space = self.space_of(store)
-        while self.group_of[base] == group and role_of(self.program.code[base].op) == STORED:
+        while self.group_of[base] == group and self.role[base] == STORED:
             if self.program.code[base].nargs == 1:
                 return False
             base = self.program.code[base].x1
-        if role_of(self.program.code[base].op) in (LEAF, FILLED) or self.prepared[base]:
+        if self.role[base] == LEAF or self.role[base] == FILLED or self.prepared[base]:
             return False                        # gets memory of its own anyway
+        if group > self.last_use[base]:
+            return False
         at = self.first_reader[base]
         while at >= 0:
             reader = (<Reader *>self.readers.data) + at
             at = reader.next
+            left -= 1
+            if left == 0:
+                return True
             if reader.group != group:
                 continue
             if reader.whole or reader.strides == NULL:
@@ -468,7 +495,7 @@ cdef class Fusion:
 
     cdef int place_opaque(self, int32_t value) except -1:
         self.join(self.open_group(SINGLE, self.program.code[value].shape), value)
-        return self.record_reads(value)
+        return self.record_reads(value, True)
 
     # -- sinking ---------------------------------------------------------------
 
@@ -481,10 +508,9 @@ cdef class Fusion:
         """
         cdef Py_ssize_t i
         cdef Instr *instr
-        cdef Operand operand
-        cdef Role role
+        cdef uint8_t role
         cdef int k, n, shared
-        cdef int32_t group, target
+        cdef int32_t group, target, x, root
         cdef bint moved = False
         cdef int32_t *wanted = <int32_t *>PyMem_RawCalloc(self.program.length + 1, sizeof(int32_t))
         if wanted == NULL:
@@ -500,16 +526,17 @@ cdef class Fusion:
                 wanted[instr.x1] = SEVERAL
             if group < 0:
                 continue
-            role = role_of(instr.op)
+            role = self.role[i]
             n = n_args(instr)
             if (role == COMPUTED and wanted[i] > group and (<Seed *>self.groups.data)[group].kind == BLOCKS
                     and self.can_join(wanted[i], BLOCKS, instr.shape) and self.in_one_stretch(group, wanted[i])):
                 target = wanted[i]
                 shared = 0
                 for k in range(n):
-                    operand = self.own_operand(<int32_t>i, k)
-                    if (operand.direct and self.in_register(operand.root, group)
-                            and wanted[operand.root] not in (NOBODY, target)):
+                    x = self.read_by(<int32_t>i, k)
+                    root = self.root[x]
+                    if (self.reach[x] == DIRECT and wanted[root] != NOBODY and wanted[root] != target
+                            and self.in_register(root, group)):
                         shared += 1
                 if shared < 2:
                     (<Seed *>self.groups.data)[target].count += 1
@@ -521,24 +548,25 @@ cdef class Fusion:
                 for k in range(n):
                     wanted[arg(instr, self.program.ints, k)] = SEVERAL
                     # a product reads matrices through views that are not in memory themselves
-                    wanted[self.operand(arg(instr, self.program.ints, k), False).root] = SEVERAL
+                    wanted[self.root[arg(instr, self.program.ints, k)]] = SEVERAL
                 continue
             for k in range(n):
                 if role == STORED and n == 2 and k == 0:
                     wanted[instr.x1] = SEVERAL
                     continue
-                operand = self.own_operand(<int32_t>i, k)
-                if operand.direct and (wanted[operand.root] == NOBODY or wanted[operand.root] == group):
-                    wanted[operand.root] = group
+                x = self.read_by(<int32_t>i, k)
+                root = self.root[x]
+                if self.reach[x] == DIRECT and (wanted[root] == NOBODY or wanted[root] == group):
+                    wanted[root] = group
                 else:
-                    wanted[operand.root] = SEVERAL
+                    wanted[root] = SEVERAL
         PyMem_RawFree(wanted)
         if moved:
-            self.rebuild()
+            self.list_members()
         return 0
 
-    cdef int rebuild(self) except -1:
-        """Members, reads and lifetimes again, from ``group_of``."""
+    cdef void list_members(self) noexcept:
+        """The members of each group again, from ``group_of``."""
         cdef Py_ssize_t i
         cdef Seed *seed
         for i in range(self.groups.n):
@@ -546,18 +574,23 @@ cdef class Fusion:
             seed.head = -1
             seed.tail = -1
             seed.count = 0
+        for i in range(self.program.length):
+            self.next_member[i] = -1
+        for i in range(self.program.length):
+            if self.group_of[i] >= 0:
+                self.join(self.group_of[i], <int32_t>i)
+
+    cdef int record_all(self) except -1:
+        """Reads and lifetimes, now that all groups are final."""
+        cdef Py_ssize_t i
         self.readers.n = 0
         for i in range(self.program.length):
             self.first_reader[i] = -1
             self.last_use[i] = -1
             self.in_memory[i] = 0
-            self.next_member[i] = -1
         for i in range(self.program.length):
             if self.group_of[i] >= 0:
-                self.join(self.group_of[i], <int32_t>i)
-        for i in range(self.program.length):
-            if self.group_of[i] >= 0:
-                self.record_reads(<int32_t>i)
+                self.record_reads(<int32_t>i, False)
         return 0
 
     # -- loops -----------------------------------------------------------------
@@ -591,8 +624,10 @@ cdef class Fusion:
         cdef int k
         cdef int32_t value
         cdef Instr *instr
-        cdef Role role, own
+        cdef uint8_t role, own
         cdef bint matrix
+        for i in range(self.program.length):
+            self.find_reach(<int32_t>i)
         for i in range(self.program.n_results):
             value = self.program.results[i]
             self.is_output[value] = 1
@@ -600,22 +635,24 @@ cdef class Fusion:
             self.n_users[value] += 1
         for i in range(self.program.length - 1, -1, -1):
             instr = &self.program.code[i]
-            own = role_of(instr.op)
+            own = self.role[i]
             self.prepared[i] = self.is_prepared(<int32_t>i)
             if own == STORED and instr.nargs == 2:
                 self.base_user[instr.x1] = <int32_t>i
+            if starts_from_base(instr.op):
+                self.rewritten[arg(instr, self.program.ints, 0)] = 1
             for k in range(n_args(instr)):
                 value = arg(instr, self.program.ints, k)
                 self.n_users[value] += 1
-                role = role_of(self.program.code[value].op)
-                if role not in (MAPPED, FILLED) or self.program.ints[self.program.code[value].shape] == 0:
+                role = self.role[value]
+                if role != MAPPED and role != FILLED or self.program.ints[self.program.code[value].shape] == 0:
                     continue
                 if own == COMPUTED or (own == STORED and k == instr.nargs - 1):
                     continue
                 if role == FILLED and (own == MAPPED or k == 0 and starts_from_base(instr.op)):
                     continue                    # a base that is filled in place, or a scalar in disguise
                 if instr.op == AD_OP_MATMUL and role == MAPPED:
-                    matrix = role_of(self.program.code[self.program.code[value].x1].op) not in (MAPPED, FILLED)
+                    matrix = self.role[self.program.code[value].x1] not in (MAPPED, FILLED)
                     if matrix and blas_ready(
                             self.program.ints + self.program.code[value].shape + 1,
                             self.program.ints[self.program.code[value].shape],
@@ -627,7 +664,7 @@ cdef class Fusion:
     cdef int place(self, int32_t value) except -1:
         """Give an instruction that somebody uses its group."""
         cdef Instr *instr = &self.program.code[value]
-        cdef Role role = role_of(instr.op)
+        cdef uint8_t role = self.role[value]
         cdef bint scalar = self.program.ints[instr.shape] == 0
         if role == LEAF or self.n_users[value] == 0 or self.prepared[value]:
             return 0
@@ -662,6 +699,7 @@ cdef Fusion fuse(Program program, Tiling tiling=None):
             n_loops += 1
             span = NULL
     fusion.sink()
+    fusion.record_all()
     for i in range(program.n_results):
         fusion.in_memory[program.results[i]] = 1
         fusion.last_use[program.results[i]] = <int32_t>fusion.groups.n

@@ -12,8 +12,8 @@ from adcore.optable.opcodes cimport (
     AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_VIEW,
 )
 from adcore.plan.fuse cimport (
-    BLOCKS, COMPUTED, FILLED, Fusion, LEAF, LoopGroups, MAPPED, Operand, Role, SCALARS, STORED, Seed, fuse,
-    role_of, starts_from_base,
+    BLOCKS, COMPUTED, DIRECT, FILLED, Fusion, LEAF, LoopGroups, MAPPED, Operand, SCALARS, STORED, Seed, fuse,
+    starts_from_base,
 )
 from adcore.plan.boxes cimport Box, find_box
 from adcore.plan.loops cimport LoopSpan, Tiling
@@ -68,6 +68,22 @@ cdef struct Loaded:         # a read that the current group has made already
     const int64_t *strides
 
 
+cdef struct Extent:         # the bytes that an access of the step touches lie between low and high
+    int64_t low, high
+    int64_t highest         # of this and those before it, in the order of ``by_low``
+    int32_t slot, access
+
+
+cdef int by_low(const void *a, const void *b) noexcept nogil:
+    cdef const Extent *x = <const Extent *>a
+    cdef const Extent *y = <const Extent *>b
+    if x.slot != y.slot:
+        return -1 if x.slot < y.slot else 1
+    if x.low != y.low:
+        return -1 if x.low < y.low else 1
+    return -1 if x.access < y.access else 1
+
+
 cdef class Lowering:
     """Turns one program into a Plan; lives while that is done."""
 
@@ -80,7 +96,8 @@ cdef class Lowering:
     cdef int32_t *lane_of
     cdef int32_t *first_loaded  # reads of a root made by the current group
     cdef Pool lanes, loaded, elements, ranked, free_regs
-    cdef Pool bounds            # int64: first byte and one past the last, of each access of the step
+    cdef Pool extents           # Extent of each store of the step
+    cdef Pool meets             # uint8, for each access of the step: a load and a store that share an element
 
     def __cinit__(self, Program program, Tiling tiling):
         cdef Py_ssize_t n = program.length + 1
@@ -91,7 +108,8 @@ cdef class Lowering:
         pool_init(&self.elements, sizeof(int64_t))
         pool_init(&self.ranked, sizeof(Ranked))
         pool_init(&self.free_regs, sizeof(int32_t))
-        pool_init(&self.bounds, 2 * sizeof(int64_t))
+        pool_init(&self.extents, sizeof(Extent))
+        pool_init(&self.meets, 1)
         self.mark = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.lane_of = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.first_loaded = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
@@ -107,7 +125,8 @@ cdef class Lowering:
         pool_free(&self.elements)
         pool_free(&self.ranked)
         pool_free(&self.free_regs)
-        pool_free(&self.bounds)
+        pool_free(&self.extents)
+        pool_free(&self.meets)
         PyMem_RawFree(self.mark)
         PyMem_RawFree(self.lane_of)
         PyMem_RawFree(self.first_loaded)
@@ -204,7 +223,7 @@ cdef class Lowering:
                 (<double *>pool_add(&self.plan.literals, 1))[0] = self.program.reals[instr.param]
         for i in range(self.program.length):
             instr = &self.program.code[i]
-            if role_of(instr.op) != LEAF or instr.op == AD_OP_LITERAL or self.program.ints[instr.shape] > 0:
+            if self.fusion.role[i] != LEAF or instr.op == AD_OP_LITERAL or self.program.ints[instr.shape] > 0:
                 continue
             bound = <Bound *>pool_add(&self.plan.bound, 1)
             bound.scalar = self.layout.new_scalar(<int32_t>i)
@@ -609,17 +628,19 @@ cdef class Lowering:
             return -1
         return at
 
-    cdef int32_t lane_for(self, Operand operand, int32_t group, int32_t space) except -1:
-        """The register that holds an operand, loading it when the group has not yet."""
-        cdef int32_t at, head, lane, root = operand.root
+    cdef int32_t lane_for(self, int32_t value, int32_t group, int32_t space) except -1:
+        """The register that holds what is read, loading it when the group has not yet."""
+        cdef int32_t at, head, lane, root = self.fusion.root[value]
+        cdef Operand operand
         cdef Loaded *loaded
         cdef Access *access
         cdef Splat *splat
         cdef Place place
         cdef int64_t k
         cdef bint same
-        if operand.direct and self.fusion.in_register(root, group) and self.mark[root] == group:
+        if self.fusion.reach[value] == DIRECT and self.mark[root] == group and self.fusion.in_register(root, group):
             return self.lane_of[root]
+        operand = self.fusion.operand(value)
         at = self.first_loaded[root]
         head = self.current_load(at, root, group)
         at = head
@@ -667,7 +688,7 @@ cdef class Lowering:
         cdef Py_ssize_t where = self.plan.steps.n - 1
         cdef Instr *instr
         cdef VmOp *op
-        cdef Role role
+        cdef uint8_t role
         cdef int32_t[3] lanes
         cdef int k, n
         self.lanes.n = 0
@@ -676,15 +697,15 @@ cdef class Lowering:
         step.first_splat = <int32_t>self.plan.splats.n
         step.first_load = <int32_t>self.plan.accesses.n
         step.first_op = <int32_t>self.plan.ops.n
+        op = <VmOp *>pool_add(&self.plan.ops, seed.count)
         # 1. operations in program order, with the loads they need
         while value >= 0:
             instr = &self.program.code[value]
-            role = role_of(instr.op)
+            role = self.fusion.role[value]
             if role == COMPUTED:
                 n = n_args(instr)
                 for k in range(n):
-                    lanes[k] = self.lane_for(self.fusion.operand(arg(instr, self.program.ints, k), False), group, space)
-                op = <VmOp *>pool_add(&self.plan.ops, 1)
+                    lanes[k] = self.lane_for(arg(instr, self.program.ints, k), group, space)
                 op.op = instr.op
                 op.round_f32 = instr.dtype == F32
                 op.x1 = lanes[0]
@@ -692,20 +713,21 @@ cdef class Lowering:
                 op.x3 = lanes[2] if n > 2 else lanes[0]
                 op.y = self.new_lane()
                 self.lane_of[value] = op.y
-            elif role in (MAPPED, FILLED):
+                op += 1
+            elif role == MAPPED or role == FILLED:
                 if instr.op != AD_OP_EMPTY:
-                    self.lane_of[value] = self.lane_for(self.fusion.operand(value, False), group, space)
+                    self.lane_of[value] = self.lane_for(value, group, space)
                 else:
                     self.lane_of[value] = -1
             else:
-                self.lane_of[value] = self.lane_for(
-                    self.fusion.operand(instr.x1 if instr.nargs == 1 else instr.x2, False), group, space)
+                self.lane_of[value] = self.lane_for(instr.x1 if instr.nargs == 1 else instr.x2, group, space)
             self.mark[value] = group
             value = self.fusion.next_member[value]
         step = (<Step *>self.plan.steps.data) + where
         step.n_splats = <int32_t>self.plan.splats.n - step.first_splat
         step.n_loads = <int32_t>self.plan.accesses.n - step.first_load
-        step.n_ops = <int32_t>self.plan.ops.n - step.first_op
+        step.n_ops = <int32_t>(op - (<VmOp *>self.plan.ops.data)) - step.first_op
+        self.plan.ops.n = step.first_op + step.n_ops
         step.first_store = <int32_t>self.plan.accesses.n
         # 2. writes, after all reads of the block
         value = seed.head
@@ -722,7 +744,7 @@ cdef class Lowering:
     cdef int lower_store(self, int32_t value, int32_t space) except -1:
         cdef Instr *instr = &self.program.code[value]
         cdef Place place = self.place_of(value)
-        cdef bint stored = role_of(instr.op) == STORED
+        cdef bint stored = self.fusion.role[value] == STORED
         cdef Access *access
         if stored:
             self.prepare_base(value)
@@ -845,11 +867,8 @@ cdef class Lowering:
         cdef Lane *lanes = <Lane *>self.lanes.data
         cdef int32_t i, n_temps = 0, n_direct = 0, lane
         cdef int32_t forever = step.n_ops + 1
+        cdef const uint8_t *meets = self.find_meetings(step)
         self.free_regs.n = 0
-        self.bounds.n = 0
-        pool_add(&self.bounds, step.n_loads + step.n_stores)
-        for i in range(step.n_loads + step.n_stores):
-            self.extent(step, &loads[i], <int64_t *>self.bounds.data + 2 * i)
         for i in range(step.n_ops):
             lanes[ops[i].x1].last = i
             lanes[ops[i].x2].last = i
@@ -860,7 +879,7 @@ cdef class Lowering:
         for i in range(step.n_loads):
             lane = loads[i].reg
             # a pointer is no snapshot: what a write of this step changes is copied first
-            if loads[i].direct and not self.is_overwritten(step, i):
+            if loads[i].direct and not meets[i]:
                 n_direct += 1
                 lanes[lane].access = i
                 lanes[lane].physical = -1 - n_direct
@@ -875,7 +894,7 @@ cdef class Lowering:
         # a value computed straight into memory: only fresh memory that no read of this step touches
         for i in range(step.n_stores):
             lane = stores[i].reg
-            if stores[i].direct and lanes[lane].physical == -1 and not self.reads_overlap(step, i):
+            if stores[i].direct and lanes[lane].physical == -1 and not meets[step.n_loads + i]:
                 n_direct += 1
                 lanes[lane].physical = -1 - n_direct
                 stores[i].direct = 2
@@ -920,45 +939,66 @@ cdef class Lowering:
             it.last = -2
         return 0
 
-    cdef bint reads_overlap(self, const Step *step, int32_t store) noexcept:
-        """Does a read of this step touch the memory that the store writes?"""
-        cdef int32_t i
+    cdef const uint8_t *find_meetings(self, const Step *step) except NULL:
+        """For each access of the step: does a load and a store (one of them this) share an element?
+
+        Loads look only at those stores whose bytes lie around theirs, found in a sorted list.
+        """
+        cdef const Access *access = (<Access *>self.plan.accesses.data) + step.first_load
+        cdef Extent *extents
+        cdef Extent load
+        cdef uint8_t *meets
+        cdef int32_t i, low, high, middle, n = step.n_stores
+        self.extents.n = 0
+        self.meets.n = 0
+        extents = <Extent *>pool_add(&self.extents, n)
+        meets = <uint8_t *>pool_add(&self.meets, step.n_loads + n + 1)
+        for i in range(n):
+            self.extent(step, &access[step.n_loads + i], &extents[i])
+            extents[i].access = step.n_loads + i
+        qsort(extents, n, sizeof(Extent), by_low)
+        for i in range(n):
+            extents[i].highest = extents[i].high
+            if i and extents[i - 1].slot == extents[i].slot:
+                extents[i].highest = max(extents[i].high, extents[i - 1].highest)
         for i in range(step.n_loads):
-            if self.overlap(step, i, step.n_loads + store):
-                return True
-        return False
+            self.extent(step, &access[i], &load)
+            low = 0
+            high = n
+            while low < high:                   # the first store that begins behind the load
+                middle = (low + high) // 2
+                if extents[middle].slot < load.slot or (
+                        extents[middle].slot == load.slot and extents[middle].low < load.high):
+                    low = middle + 1
+                else:
+                    high = middle
+            low -= 1
+            while low >= 0 and extents[low].slot == load.slot and extents[low].highest > load.low:
+                if extents[low].high > load.low and self.share(step, &access[i], &access[extents[low].access]):
+                    meets[i] = 1
+                    meets[extents[low].access] = 1
+                low -= 1
+        return meets
 
-    cdef bint is_overwritten(self, const Step *step, int32_t load) noexcept:
-        """Does a write of this step touch the memory that the load reads?"""
-        cdef int32_t i
-        for i in range(step.n_stores):
-            if self.overlap(step, load, step.n_loads + i):
-                return True
-        return False
-
-    cdef bint overlap(self, const Step *step, int32_t i, int32_t j) noexcept:
-        """Do accesses i and j of the step share an element?"""
-        cdef const Access *one = (<Access *>self.plan.accesses.data) + step.first_load + i
-        cdef const Access *other = (<Access *>self.plan.accesses.data) + step.first_load + j
-        cdef const int64_t *bounds = <int64_t *>self.bounds.data
+    cdef bint share(self, const Step *step, const Access *one, const Access *other) noexcept:
+        """Do two accesses of one slot share an element, as far as can be told?"""
         cdef const int64_t *longs = <int64_t *>self.plan.longs.data
-        if one.slot != other.slot or bounds[2 * i + 1] <= bounds[2 * j] or bounds[2 * j + 1] <= bounds[2 * i]:
-            return False
         return one.dtype != other.dtype or not maps_disjoint(
             step.ndim, longs + step.dims, one.offset, longs + one.strides, other.offset, longs + other.strides)
 
-    cdef void extent(self, const Step *step, const Access *access, int64_t *bounds) noexcept:
+    cdef void extent(self, const Step *step, const Access *access, Extent *extent) noexcept:
         """First and one past the last byte that an access reaches in its slot."""
         cdef const int64_t *dims = <int64_t *>self.plan.longs.data + step.dims
         cdef const int64_t *strides = <int64_t *>self.plan.longs.data + access.strides
         cdef int32_t k
-        bounds[0] = access.offset
-        bounds[1] = access.offset + item_size(access.dtype)
+        extent.slot = access.slot
+        extent.low = access.offset
+        extent.high = access.offset + item_size(access.dtype)
         for k in range(step.ndim):
             if strides[k] > 0:
-                bounds[1] += strides[k] * (dims[k] - 1)
+                extent.high += strides[k] * (dims[k] - 1)
             else:
-                bounds[0] += strides[k] * (dims[k] - 1)
+                extent.low += strides[k] * (dims[k] - 1)
 
 
 cdef int32_t physical(const Lane *lanes, int32_t lane, int32_t n_temps) noexcept nogil:

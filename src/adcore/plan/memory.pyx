@@ -11,7 +11,7 @@ a store and the base it overwrites. This is what licenses the restrict kernels.
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 
 from adcore.optable.opcodes cimport AD_OP_CONST, AD_OP_INPUT
-from adcore.plan.fuse cimport LEAF, LoopGroups, Seed, role_of, starts_from_base
+from adcore.plan.fuse cimport LEAF, LoopGroups, Seed, starts_from_base
 from adcore.plan.plan cimport ALIGN, SLOT_ARENA, SLOT_INPUTS
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
 from adcore.tape.program cimport BOOL, F32, Instr, Program, arg, size_at
@@ -97,9 +97,10 @@ cdef class Layout:
     cdef int place_leaves(self, int32_t n_inputs) except -1:
         cdef Py_ssize_t i
         cdef Instr *instr
+        cdef const uint8_t *role = self.fusion.role
         for i in range(self.fusion.program.length):
             instr = &self.fusion.program.code[i]
-            if role_of(instr.op) != LEAF:
+            if role[i] != LEAF:
                 continue
             self.describe(<int32_t>i)
             if instr.op == AD_OP_INPUT:

@@ -33,6 +33,10 @@ class ShadowError(AdcoreError, ValueError):
     """A shadow does not fit its primal, or shares memory that it must not share; nothing has been written."""
 
 
+class NotConverged(AdcoreError, RuntimeError):
+    """A solver gave up on an equation whose solution is differentiated."""
+
+
 class MissingDerivative(NotDifferentiable):
     """The derivative exists, but nobody has written it yet."""
 

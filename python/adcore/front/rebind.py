@@ -15,6 +15,7 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
+import importlib
 import math
 import operator
 import sys
@@ -261,7 +262,9 @@ class Library:
 
 
 def either(plain: Any, twin: Any) -> Any:
-    """The twin on traced values, the plain function otherwise."""
+    """The twin on traced values, the plain function otherwise; a twin that takes functions decides itself."""
+    if getattr(twin, "takes_functions", False):
+        return twin
 
     @functools.wraps(plain)
     def of(*args: Any, **kw: Any) -> Any:
@@ -275,13 +278,20 @@ def library_twins(name: str) -> dict[str, Any] | None:
     """The twins for a module of SciPy; None when it has none."""
     if name == "scipy":
         return {}
-    if name not in ("scipy.special", "scipy.linalg", "scipy.fft"):
+    found = REBOUND.get(name)
+    if found is None:
         return None
     dispatch.load()
-    from . import fft, scipy_linalg, special
+    return getattr(importlib.import_module(found[0], __package__), found[1])  # type: ignore[no-any-return]
 
-    known: dict[str, Any] = {"scipy.special": special.REBOUND, "scipy.linalg": scipy_linalg.REBOUND, "scipy.fft": fft.REBOUND}
-    return known[name]  # type: ignore[no-any-return]
+
+# modules of SciPy -> where their twins stand
+REBOUND = {
+    "scipy.special": (".special", "REBOUND"),
+    "scipy.linalg": (".scipy_linalg", "REBOUND"),
+    "scipy.fft": (".fft", "REBOUND"),
+    "scipy.optimize": ("..integrations.optimize", "TWINS"),
+}
 
 
 def library_function(f: Any) -> Any:

@@ -1,5 +1,35 @@
 """scipy.optimize with adcore's derivatives."""
 
-from ..integrations.optimize import curve_fit, least_squares, minimize, root
+from ..integrations.optimize import (
+    bisect,
+    brenth,
+    brentq,
+    curve_fit,
+    fixed_point,
+    fsolve,
+    least_squares,
+    minimize,
+    minimize_scalar,
+    newton,
+    ridder,
+    root,
+    root_scalar,
+    toms748,
+)
 
-__all__ = ["curve_fit", "least_squares", "minimize", "root"]
+__all__ = [
+    "bisect",
+    "brenth",
+    "brentq",
+    "curve_fit",
+    "fixed_point",
+    "fsolve",
+    "least_squares",
+    "minimize",
+    "minimize_scalar",
+    "newton",
+    "ridder",
+    "root",
+    "root_scalar",
+    "toms748",
+]

@@ -110,8 +110,8 @@ def pushed(region: Region, specs: calls.Specs, given: tuple[bool, ...]) -> Regio
 class Recorded:
     """A function as a region inside the recording that calls it: what to bind, and how its result unpacks."""
 
-    def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-        self.nested = nested = Nested(f, args, kwargs)
+    def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], blind: str = "") -> None:
+        self.nested = nested = Nested(f, args, kwargs, blind)
         try:
             self.slots = [Slot(k, x) for k, x in enumerate(nested.outputs)]
             with nested.trace:

@@ -97,11 +97,12 @@ def reason(func: Any) -> str:
     return REFUSED.get(func) or REFUSED_MODULES.get(func.__module__ or "", "")
 
 
-def refuse(name: str, why: str = "") -> errors.NotDifferentiable:
+def refuse(name: str, why: str = "", argument: str = "") -> errors.NotDifferentiable:
     """The error for an operation that adcore does not know."""
     reason = f" ({why})" if why else ""
+    which = f"its argument {argument}" if argument else "an argument of it"
     return errors.NotDifferentiable(
-        f"{traced.where_text()}{name} has no derivative in adcore{reason}, and an argument of it is being differentiated. "
+        f"{traced.where_text()}{name} has no derivative in adcore{reason}, and {which} is being differentiated. "
         "Wrap that argument in adcore.stop_gradient if it should count as a constant, or write the step with "
         "operations that are listed in docs/coverage.md."
     )

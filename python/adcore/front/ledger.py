@@ -1,7 +1,9 @@
-"""The ledger: what adcore does with each overridable function of NumPy and each function of scipy.special."""
+"""The ledger: what adcore does with each overridable function of NumPy and each function of scipy.special and scipy.linalg."""
 
 from __future__ import annotations
 
+import importlib
+import types
 from typing import Any
 
 import numpy.char
@@ -12,7 +14,7 @@ import numpy.strings  # noqa: F401  (modules that NumPy loads when they are firs
 from numpy.testing.overrides import get_overridable_numpy_array_functions, get_overridable_numpy_ufuncs
 
 from ..tracer import array as traced
-from . import dispatch, special
+from . import dispatch, libraries, special
 
 dispatch.load()
 
@@ -52,6 +54,17 @@ def special_status() -> dict[str, str]:
     return dict(sorted((found | {"gammasgn": "values", "round": "values"}).items()))
 
 
+# SciPy's modules that the ledger lists name by name; scipy.special has its own rows above
+SCIPY = ("scipy.linalg",)
+
+
+def scipy_status(module: str) -> dict[str, str | None]:
+    """The public functions of one of SciPy's modules, and what adcore does with them; None: not in its table."""
+    found = importlib.import_module(module)
+    names = [name for name in found.__all__ if isinstance(getattr(found, name), types.FunctionType)]
+    return {name: libraries.table(module).status(name) for name in sorted(names)}
+
+
 def fixed_arguments() -> dict[str, list[str]]:
     """The arguments of functions of scipy.special that must be constant."""
     return {row.of: list(row.fixed) for row in special.TABLE.values() if row.fixed}
@@ -66,4 +79,5 @@ def gaps() -> list[str]:
         *[f"ufunc {name}" for name, u in ufuncs().items() if ufunc_status(u) == "refused"],
         *[f"scipy.special.{name}" for name in refused],
         *[f"scipy.special.{text}" for text in partly],
+        *[f"{module}.{name}" for module in SCIPY for name, known in scipy_status(module).items() if known == "refused"],
     ]

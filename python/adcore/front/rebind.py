@@ -15,7 +15,6 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
-import importlib
 import math
 import operator
 import sys
@@ -27,6 +26,7 @@ import numpy as np
 
 from ..tracer import array as traced
 from . import complex, dispatch, modules
+from .libraries import is_scipy, library_function, stand_in
 
 LIBRARIES = ("numpy", "scipy", "math", "adcore")
 STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
@@ -242,65 +242,19 @@ MATH_TWIN = Math()
 
 
 class Library:
-    """A SciPy module in which the functions that no protocol reaches have twins."""
+    """A module of SciPy in which functions that no protocol reaches have stand-ins."""
 
-    def __init__(self, module: types.ModuleType, twins: dict[str, Any]) -> None:
+    def __init__(self, module: types.ModuleType) -> None:
         self._module = module
-        self._twins = twins
 
     def __getattr__(self, name: str) -> Any:
-        twin = self._twins.get(name)
         value = getattr(self._module, name)
-        if twin is not None:
-            return either(value, twin)
-        if isinstance(value, np.ufunc):
-            return takes_lists(value)
         if isinstance(value, types.ModuleType):
-            twins = library_twins(value.__name__)
-            return value if twins is None else Library(value, twins)
-        return value
-
-
-def either(plain: Any, twin: Any) -> Any:
-    """The twin on traced values, the plain function otherwise; a twin that takes functions decides itself."""
-    if getattr(twin, "takes_functions", False):
-        return twin
-
-    @functools.wraps(plain)
-    def of(*args: Any, **kw: Any) -> Any:
-        return (plain if traced.find_trace(args) is None else twin)(*args, **kw)
-
-    return of
-
-
-@functools.cache
-def library_twins(name: str) -> dict[str, Any] | None:
-    """The twins for a module of SciPy; None when it has none."""
-    if name == "scipy":
-        return {}
-    found = REBOUND.get(name)
-    if found is None:
-        return None
-    dispatch.load()
-    return getattr(importlib.import_module(found[0], __package__), found[1])  # type: ignore[no-any-return]
-
-
-# modules of SciPy -> where their twins stand
-REBOUND = {
-    "scipy.special": (".special", "REBOUND"),
-    "scipy.linalg": (".scipy_linalg", "REBOUND"),
-    "scipy.fft": (".fft", "REBOUND"),
-    "scipy.optimize": ("..integrations.optimize", "TWINS"),
-}
-
-
-def library_function(f: Any) -> Any:
-    """A function of SciPy, or what stands for it where it has a twin."""
-    package, name = ".".join(f.__module__.split(".")[:2]), f.__name__
-    twins = library_twins(package)
-    if twins and name in twins and getattr(sys.modules[package], name, None) is f:
-        return either(f, twins[name])
-    return f
+            return Library(value) if is_scipy(value.__name__) else value
+        if not callable(value):
+            return value
+        found = stand_in(self._module.__name__, name)
+        return takes_lists(found) if isinstance(found, np.ufunc) else found
 
 
 def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
@@ -339,8 +293,7 @@ class Rebinder:
                 return MATH_TWIN
             if value in NAMESPACES:
                 return NAMESPACES[value]
-            twins = library_twins(value.__name__)
-            return value if twins is None else Library(value, twins)
+            return Library(value) if is_scipy(value.__name__) else value
         if isinstance(value, types.FunctionType):
             return self.function(value)
         if isinstance(value, OVERRIDABLE):
@@ -453,8 +406,7 @@ def shared_twin(value: Any) -> Any:
             return MATH_TWIN
         if value in NAMESPACES:
             return NAMESPACES[value]
-        twins = library_twins(value.__name__) if value.__name__.startswith("scipy") else None
-        return value if twins is None else Library(value, twins)
+        return Library(value) if is_scipy(value.__name__) else value
     if isinstance(value, types.BuiltinFunctionType) and getattr(value, "__module__", None) == "math":
         return math_twin(value.__name__)
     if type(value) is np.vectorize:
@@ -463,11 +415,9 @@ def shared_twin(value: Any) -> Any:
         name = TWINNED.get(value)
         if name is not None:
             return modules.Shared(value, operator.attrgetter(name))
-        module = ".".join(str(getattr(value, "__module__", "")).split(".")[:2])
-        twins = library_twins(module) if module.startswith("scipy") else None
-        own = str(getattr(value, "__name__", ""))
-        if twins and own in twins and getattr(sys.modules[module], own, None) is value:
-            return either(value, twins[own])
+        found = library_function(value)
+        if found is not value:
+            return found
     return takes_lists(value) if isinstance(value, OVERRIDABLE) else value
 
 

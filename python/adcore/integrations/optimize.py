@@ -1,7 +1,7 @@
 """scipy.optimize with the derivatives that its methods take, exact and compiled.
 
 Inside a function that is being differentiated, the solution of a solver is differentiated by the parameters that its
-function reads (`implicit`). ``TWINS`` are these for SciPy's own names.
+function reads (`implicit`). ``REBOUND`` are these for SciPy's own names.
 """
 
 from __future__ import annotations
@@ -403,4 +403,4 @@ def twin(name: str, inside: Callable[..., Any]) -> Callable[..., Any]:
     return of
 
 
-TWINS = implicit.twins_of(scipy.optimize, {name: twin(name, inside) for name, inside in solutions.IMPLICIT.items()})
+REBOUND = implicit.twins_of(scipy.optimize, {name: twin(name, inside) for name, inside in solutions.IMPLICIT.items()})

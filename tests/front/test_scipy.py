@@ -1,0 +1,154 @@
+"""The ledger of SciPy's modules: each function is differentiated, computed on values, or refused with a reason; none is forgotten."""
+
+import importlib
+import warnings
+
+import numpy as np
+import pytest
+import scipy.interpolate
+from adcore.front import ledger, libraries
+from adcore.testing import check_grads
+
+import adcore
+from adcore import errors
+
+from . import scipy_cases
+
+rng = np.random.default_rng(7)
+MODULES = scipy_cases.MODULES
+
+
+def cases_of(kind):
+    return [(module, name) for module, tables in MODULES.items() for name in tables[kind]]
+
+
+def calls(kind):
+    """Module, name and number of each call in the table."""
+    return [(module, name, k) for module, tables in MODULES.items() for name, found in tables[kind].items() for k in range(len(found))]
+
+
+def names(module, status):
+    return sorted(name for name, known in ledger.scipy_status(module).items() if known == status)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_function_is_in_the_ledger(module):
+    assert names(module, None) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_function_is_without_a_case(module):
+    done, on_values, _ = MODULES[module]
+    assert sorted(done) == names(module, "recorded")
+    assert sorted(on_values) == names(module, "values")
+
+
+def plain_leaves(y):
+    return [np.asarray(x) for x in y] if isinstance(y, (tuple, list)) else [np.asarray(y)]
+
+
+@pytest.mark.parametrize("module, name, k", calls(0))
+def test_value(module, name, k):
+    f, args = MODULES[module][0][name][k]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        ours, theirs = plain_leaves(adcore.vjp(f, *args)[0]), plain_leaves(f(*args))
+    for y, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(y, expected, rtol=1e-9, atol=1e-10)
+        assert y.dtype == expected.dtype or expected.dtype.kind in "iub"
+
+
+@pytest.mark.parametrize("module, name, k", calls(0))
+def test_derivatives(module, name, k):
+    f, args = MODULES[module][0][name][k]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        check_grads(f, args, order=2, rtol=2e-5, directions=1)
+
+
+def complex_normal(x):
+    return rng.normal(size=np.shape(x)) + (1j * rng.normal(size=np.shape(x)) if np.iscomplexobj(x) else 0.0)
+
+
+@pytest.mark.parametrize("module, name, k", calls(0))
+def test_forward_and_reverse_agree(module, name, k):
+    f, args = MODULES[module][0][name][k]
+    moves = [complex_normal(a) for a in args]
+    y, dy = adcore.jvp(f, tuple(args), tuple(moves))
+    many = isinstance(y, tuple)
+    seeds = [complex_normal(x) for x in (y if many else [y])]
+    found = adcore.vjp(f, *args)[1](tuple(seeds) if many else seeds[0])
+    ours = sum(np.sum(g * t).real for g, t in zip(found, moves, strict=True))
+    theirs = sum(np.sum(g * t).real for g, t in zip(seeds, dy if many else [dy], strict=True))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("module, name", cases_of(1))
+def test_function_of_values(module, name):
+    f, x = MODULES[module][1][name], rng.normal(size=(4, 4))
+    seen = []
+
+    def g(x):
+        seen.append(f(x))
+        return np.sum(x)
+
+    np.testing.assert_array_equal(adcore.gradient(g, x), np.ones(x.shape))
+    np.testing.assert_array_equal(seen[0], f(x))
+
+
+@pytest.mark.parametrize("module, name", [(module, name) for module in MODULES for name in names(module, "refused")])
+def test_refused_function(module, name):
+    plain = getattr(importlib.import_module(module), name)
+    f = MODULES[module][2].get(name, lambda x: plain(x))
+    with pytest.raises(
+        errors.NotDifferentiable,
+        match=rf"\w+.py:\d+: {module}.{name} has no derivative in adcore \(.+\), and its argument \w+ is being .*stop_gradient",
+    ):
+        adcore.gradient(lambda x: f(x), np.eye(4) + 0.1)
+
+
+def test_a_real_matrix_on_the_branch_cut_is_refused():
+    import scipy.linalg
+
+    with pytest.raises(errors.NotDifferentiable, match=r"test_scipy.py:\d+: scipy.linalg.logm: .*branch cut.*choose a side"):
+        adcore.gradient(lambda a: np.sum(scipy.linalg.logm(a).real), np.diag([-1.0, 2.0]))
+
+
+def test_a_function_in_no_table_says_that_it_wants_plain_arrays():
+    with pytest.raises(
+        errors.NotDifferentiable,
+        match=r"test_scipy.py:\d+: scipy.interpolate.splrep has no derivative in adcore \(it wants plain arrays\), and its argument y",
+    ):
+        adcore.gradient(lambda y: scipy.interpolate.splrep(np.arange(6.0), y)[1].sum(), np.ones(6))
+
+
+def test_arguments_given_by_name_are_seen():
+    import scipy.linalg
+
+    a = scipy_cases.A
+    g = adcore.gradient(lambda a: np.sum(scipy.linalg.solve(a=a, b=np.ones(4))), a)
+    np.testing.assert_allclose(g, adcore.gradient(lambda a: np.sum(np.linalg.solve(a, np.ones(4))), a))
+
+
+def test_compiled_with_pivots_that_change():
+    import scipy.linalg
+
+    f = adcore.compile(adcore.grad(lambda a: np.sum(scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), np.ones(3)))))
+    a = rng.normal(size=(3, 3)) + 3 * np.eye(3)
+    for x in (a, a + 0.01, a[::-1], a):
+        s = np.linalg.solve(x.T, np.ones(3))
+        np.testing.assert_allclose(f(x), -np.outer(s, np.linalg.solve(x, np.ones(3))), rtol=1e-9)
+    assert f.recordings == 2
+
+
+def test_no_module_of_scipy_is_loaded_by_the_import():
+    import subprocess
+    import sys
+
+    code = "import sys, adcore; print([m for m in sys.modules if m.startswith('scipy.') and m.count('.') == 1])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "scipy.stats" not in found and "scipy.signal" not in found and "scipy.linalg'" not in found
+
+
+def test_the_table_of_an_unknown_module_is_empty():
+    assert libraries.table("scipy.interpolate").status("splrep") is None

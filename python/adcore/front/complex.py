@@ -520,25 +520,25 @@ def div(trace: Any, a: Any, b: Any) -> Any:
     if br is None:  # a / (i b) = (-i a) / b
         return made(over(ai, bi), None if ar is None else -(ar / bi), trace)
     real = abs(br) >= abs(bi)
-    p, q = where(real, br, bi), where(real, bi, br)
+    p, q = where_part(real, br, bi), where_part(real, bi, br)
     ratio = q / p
     scale = 1.0 / (p + q * ratio)
     if ai is None:
-        return made(where(real, ar, ar * ratio) * scale, where(real, -(ar * ratio), -ar) * scale, trace)
+        return made(where_part(real, ar, ar * ratio) * scale, where_part(real, -(ar * ratio), -ar) * scale, trace)
     if ar is None:
-        return made(where(real, ai * ratio, ai) * scale, where(real, ai, ai * ratio) * scale, trace)
-    re = where(real, ar + ai * ratio, ar * ratio + ai) * scale
-    return made(re, where(real, ai - ar * ratio, ai * ratio - ar) * scale, trace)
+        return made(where_part(real, ai * ratio, ai) * scale, where_part(real, ai, ai * ratio) * scale, trace)
+    re = where_part(real, ar + ai * ratio, ar * ratio + ai) * scale
+    return made(re, where_part(real, ai - ar * ratio, ai * ratio - ar) * scale, trace)
 
 
-def where(c: Any, a: Any, b: Any) -> Any:
+def where_part(c: Any, a: Any, b: Any) -> Any:
     """Of real parts, plain or traced."""
     return np.where(c, a, b) if traced.find_trace((c, a, b)) is None else ew("where", c, a, b)
 
 
 def choose(trace: Any, c: Any, a: Any, b: Any) -> Any:
     condition = c[0] if c[1] is None else (0.0 if c[0] is None else c[0] != 0) | (c[1] != 0)
-    parts = [None if p is None and q is None else where(condition, fill(p), fill(q)) for p, q in zip(a, b, strict=True)]
+    parts = [None if p is None and q is None else where_part(condition, fill(p), fill(q)) for p, q in zip(a, b, strict=True)]
     return made(parts[0], parts[1], trace)
 
 
@@ -586,7 +586,7 @@ def power(trace: Any, a: Any, b: Any) -> Any:
     zero = (z.re == 0) & (z.im == 0)
     safe = choose(trace, (zero, None), (1.0, None), (z.re, z.im))
     y = exp(w * log(safe))
-    at_zero = where((w.re == 0) & (w.im == 0), 1.0, 0.0)
+    at_zero = where_part((w.re == 0) & (w.im == 0), 1.0, 0.0)
     return choose(trace, (zero, None), (at_zero, None), (y.re, y.im))
 
 
@@ -627,7 +627,7 @@ def angle(z: Any) -> Any:
 def sign(z: Any) -> Any:
     """z / abs(z), and 0 at 0."""
     r = absolute(z)
-    safe = where(r == 0, 1.0, r)
+    safe = where_part(r == 0, 1.0, r)
     return Complex(z.re / safe, z.im / safe)
 
 
@@ -660,10 +660,10 @@ def sqrt(z: Any) -> Any:
     """The root with a real part that is not negative. Each side of the cut has its own smooth formula."""
     x, y = z.re, z.im
     right = x >= 0
-    t = ew("sqrt", 0.5 * (absolute(z) + where(right, x, -x)))
-    half = y / where(t == 0, 1.0, 2.0 * t)
+    t = ew("sqrt", 0.5 * (absolute(z) + where_part(right, x, -x)))
+    half = y / where_part(t == 0, 1.0, 2.0 * t)
     side = ew("copysign", 1.0, traced.constant_part(y))
-    return Complex(where(right, t, half * side), where(right, half, t * side))
+    return Complex(where_part(right, t, half * side), where_part(right, half, t * side))
 
 
 def sin(z: Any) -> Any:
@@ -949,21 +949,6 @@ def angle_of(z: Any, deg: bool = False) -> Any:
     return found * (180.0 / math.pi) if deg else found
 
 
-@implements(np.where)
-def where_of(condition: Any, x: Any = None, y: Any = None, /) -> Any:
-    if x is None or y is None:
-        return np.where(values(condition))
-    return elementwise("where", condition, x, y)
-
-
-@implements(np.select)
-def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
-    result = default
-    for c, x in zip(reversed(condlist), reversed(choicelist), strict=True):
-        result = np.where(c, x, result)
-    return result
-
-
 @implements(np.real_if_close)
 def real_if_close(a: Any, tol: float = 100) -> Any:
     return a if np.iscomplexobj(np.real_if_close(a.concrete(), tol)) else a.real
@@ -1028,50 +1013,6 @@ def polyval(p: Any, x: Any) -> Any:
     for k in range(np.shape(p)[0]):
         y = y * x + p[k]
     return y
-
-
-@implements(np.zeros_like, np.empty_like)
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
-    return full_like(a, 0.0, dtype, shape=shape)
-
-
-@implements(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
-    return full_like(a, 1.0, dtype, shape=shape)
-
-
-@implements(np.full_like)
-def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
-              device: Any = None) -> Any:  # fmt: skip
-    dtype = np.dtype(dtype or a.dtype)
-    trace = traced.find_trace((a, fill_value))
-    shape = np.shape(a) if shape is None else shape
-    if dtype.kind == "c":
-        return new_array(trace, shape, dtype, fill_value)
-    return np.full(shape, values(fill_value), dtype) if dtype.kind in "iu" else traced.new_array(trace, shape, dtype, fill_value)
-
-
-@implements(np.apply_along_axis)
-def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kw: Any) -> Any:
-    a = np.moveaxis(arr, axis, -1)
-    lead = a.shape[:-1]
-    flat = np.stack([func1d(a[index], *args, **kw) for index in np.ndindex(*lead)])
-    result = np.reshape(flat, lead + flat.shape[1:])
-    tail = len(flat.shape) - 1
-    return np.moveaxis(result, tuple(range(len(lead), len(lead) + tail)), tuple(range(axis, axis + tail))) if tail else result
-
-
-@implements(np.piecewise)
-def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    conditions = [np.asarray(values(c)) for c in condlist]
-    functions = list(funclist)
-    if len(functions) == len(conditions) + 1:
-        conditions.append(~np.logical_or.reduce(conditions))
-    result = new_array(traced.trace_of_value(x), x.shape, x.dtype)
-    for c, f in zip(conditions, functions, strict=True):
-        if c.any():
-            result[c] = f(x[c], *args, **kw) if callable(f) else f
-    return result
 
 
 # -- methods -------------------------------------------------------------------------------------------------

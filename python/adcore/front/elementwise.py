@@ -13,7 +13,7 @@ from .shapes import finished
 ew = traced.elementwise
 
 
-@implements(np.where)
+@implements(np.where, any_kind=True)
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     if x is None or y is None:
         return np.where(values(condition))
@@ -37,7 +37,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
 UFUNCS["clip"] = lambda a, low, high: ew("clip", a, low, high)
 
 
-@implements(np.select)
+@implements(np.select, any_kind=True)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     result = default
     for c, x in zip(reversed(condlist), reversed(choicelist), strict=True):
@@ -45,13 +45,13 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     return result
 
 
-@implements(np.piecewise)
+@implements(np.piecewise, any_kind=True)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     conditions = [np.asarray(values(c)) for c in condlist]
     functions = list(funclist)
     if len(functions) == len(conditions) + 1:
         conditions.append(~np.logical_or.reduce(conditions))
-    result = traced.new_array(traced.trace_of_value(x), x.shape)
+    result = np.zeros_like(x)
     for c, f in zip(conditions, functions, strict=True):
         if c.any():
             result[c] = f(x[c], *args, **kw) if callable(f) else f
@@ -207,17 +207,14 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     return traced.scatter_add(traced.new_array(traced.trace_of_value(weights), n), index, weights)
 
 
-@implements(np.apply_along_axis)
+@implements(np.apply_along_axis, any_kind=True)
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kw: Any) -> Any:
-    from .shapes import moveaxis, stack
-
-    a = moveaxis(arr, axis, -1)
+    a = np.moveaxis(arr, axis, -1)
     lead = a.shape[:-1]
-    rows = [func1d(a[index], *args, **kw) for index in np.ndindex(*lead)]
-    flat = stack(rows)
+    flat = np.stack([func1d(a[index], *args, **kw) for index in np.ndindex(*lead)])
     shape = flat.shape[1:]
-    result = flat.reshape(lead + shape)
-    return moveaxis(result, tuple(range(len(lead), len(lead) + len(shape))), tuple(range(axis, axis + len(shape)))) if shape else result
+    result = np.reshape(flat, lead + shape)
+    return np.moveaxis(result, tuple(range(len(lead), len(lead) + len(shape))), tuple(range(axis, axis + len(shape)))) if shape else result
 
 
 @implements(np.apply_over_axes)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import errors, trees
 from ..tracer import array as traced
+from . import complex
 from .dispatch import ATTRIBUTES, METHODS, TABLE, any_active, implements, on_values, store, unsupported, values
 
 
@@ -615,24 +616,25 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     return traced.elementwise("identity", arr(a))
 
 
-@implements(np.zeros_like, np.empty_like)
+@implements(np.zeros_like, np.empty_like, any_kind=True)
 def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
     return full_like(a, 0.0, dtype, shape=shape)
 
 
-@implements(np.ones_like)
+@implements(np.ones_like, any_kind=True)
 def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
     return full_like(a, 1.0, dtype, shape=shape)
 
 
-@implements(np.full_like)
+@implements(np.full_like, any_kind=True)
 def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
               device: Any = None) -> Any:  # fmt: skip
     like = traced.find_trace((a, fill_value))
     dtype = np.dtype(dtype or a.dtype)
+    shape = np.shape(a) if shape is None else shape
     if dtype.kind in "iu":
-        return np.full(shape or a.shape, values(fill_value), dtype)
-    return traced.new_array(like, a.shape if shape is None else shape, dtype, fill_value)
+        return np.full(shape, values(fill_value), dtype)
+    return (complex if dtype.kind == "c" else traced).new_array(like, shape, dtype, fill_value)
 
 
 @implements(np.append)
@@ -725,9 +727,7 @@ def fill_method(a: Any, value: Any) -> None:
 def astype(a: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
     dtype = np.dtype(dtype)
     if dtype.kind == "c":
-        from .complex import promoted
-
-        return promoted(a, dtype)
+        return complex.promoted(a, dtype)
     if dtype.kind in "iu":
         return traced.value_of(a).astype(dtype)[()]
     if dtype not in (np.float64, np.float32, np.bool_):

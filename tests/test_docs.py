@@ -47,8 +47,3 @@ def test_the_example_of_the_readme():
 def test_the_coverage_page_is_up_to_date():
     result = subprocess.run([sys.executable, ROOT / "tools" / "coverage.py", "--check"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-
-
-def test_importing_adcore_loads_no_scipy():
-    code = "import sys, adcore; print([m for m in sys.modules if m.startswith('scipy')])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

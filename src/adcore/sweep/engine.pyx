@@ -25,7 +25,8 @@ from adcore.passes.widen import widen
 from adcore.plan.lower import explain, lower
 
 from adcore.plan.plan cimport ALIGN, Bound, Place, Plan, SLOT_INPUTS
-from adcore.sweep.executor cimport ad_kernel_table, execute, scratch_needed
+from adcore.sweep.executor cimport ad_kernel_table, execute, multiplies, scratch_needed
+from adcore.sweep cimport blas
 from adcore.tape.program cimport Program
 
 cnp.import_array()
@@ -65,6 +66,8 @@ cdef class Arena:
 
     def __cinit__(self, Plan plan):
         cdef Py_ssize_t scratch = scratch_needed(plan)
+        if multiplies(plan):
+            blas.load()
         self.bytes = plan.arena_bytes + plan.folds_bytes + scratch + 4 * ALIGN
         self.block = <char *>PyMem_RawCalloc(1, self.bytes)
         self.at = <char **>PyMem_RawCalloc(plan.n_slots(), sizeof(char *))

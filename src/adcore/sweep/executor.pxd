@@ -29,3 +29,4 @@ cdef extern from "ad_kernels.h":
 cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch, char *privates,
                  int threads, double *seconds, Py_ssize_t *failed, PyObject *failures) noexcept nogil
 cdef Py_ssize_t scratch_needed(Plan plan) noexcept nogil
+cdef bint multiplies(Plan plan) noexcept nogil

@@ -13,7 +13,6 @@ from cython cimport floating
 from libc.math cimport INFINITY, signbit
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memset
-from scipy.linalg.cython_blas cimport dgemm, dgemv, sgemm
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from adcore.plan.plan cimport (
     STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_PACK, STEP_PACK_ADD,
     STEP_RUNS, STEP_SCATTER_ADD, VmOp,
 )
+from adcore.sweep.blas cimport dgemm, dgemv, sgemm
 from adcore.sweep.pool cimport clock_seconds, parallel
 from adcore.tape.program cimport BOOL, F32, F64, I64
 
@@ -57,6 +57,15 @@ cdef Py_ssize_t scratch_needed(Plan plan) noexcept nogil:
         if wanted > most:
             most = wanted
     return most + ALIGN
+
+
+cdef bint multiplies(Plan plan) noexcept nogil:
+    """Does a step call BLAS?"""
+    cdef Py_ssize_t k
+    for k in range(plan.steps.n):
+        if ((<Step *>plan.steps.data) + k).kind == STEP_MATMUL:
+            return True
+    return False
 
 
 cdef void fill(const Fill *it, char *to, const char *source, int64_t n, const double *scalars) noexcept nogil:

@@ -125,6 +125,33 @@ def test_a_sum_and_a_product_have_one_order_and_a_square_is_one_op():
     assert names(optimise(p)) == ["INPUT", "INPUT", "ADD", "MUL", "SQUARE"]
 
 
+def logistic(sign, one=1.0, order=False):
+    """1 / (one + exp(sign x)) as it is written with NumPy."""
+    p = Program()
+    x = p.emit("INPUT", shape=X, param=0)
+    power = p.emit("EXP", x if sign > 0 else p.emit("NEG", x, shape=X), shape=X)
+    one_more = p.emit("LITERAL", real=one)
+    total = p.emit("ADD", *((power, one_more) if order else (one_more, power)), shape=X)
+    p.set_results([p.emit("DIV", p.emit("LITERAL", real=1.0), total, shape=X)])
+    return p
+
+
+@pytest.mark.parametrize("order", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_logistic_function_is_one_op(sign, order):
+    p = logistic(sign, order=order)
+    assert names(optimise(p)) == ["INPUT", "EXPIT"] if sign < 0 else ["INPUT", "NEG", "EXPIT"]
+    rng = np.random.default_rng(0)
+    for x in (Z, rng.normal(size=X), rng.uniform(-700, 700, size=X), np.full(X, 750.0), np.full(X, -750.0)):
+        (want,), (got,) = run(p, [x]), run(optimise(p), [x])
+        # 4 ulp: those of exp, of the sum and of the quotient; below the least normal number where exp overflows
+        assert_allclose(got, want, rtol=4 * np.finfo(float).eps, atol=np.finfo(float).tiny)
+
+
+def test_what_only_looks_like_a_logistic_function_stays():
+    assert "EXPIT" not in names(optimise(logistic(-1, one=2.0)))
+
+
 # -- structure --------------------------------------------------------------------
 
 

@@ -1,7 +1,10 @@
+from cython cimport final
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 from adcore.passes.affine cimport Map
 from adcore.tape.program cimport Instr, Program
 
+
+@final
 cdef class Builder:
     cdef readonly Program out
     cdef int32_t line               # source line of what is emitted next
@@ -10,6 +13,8 @@ cdef class Builder:
     cdef int32_t[256] recent_maps
     cdef int32_t[64] recent_reals
     cdef bint rewrites
+    cdef Program source             # what copy_shape copied last, from where and where it is now
+    cdef int32_t copied_from, copied_to
 
     cdef int32_t emit(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2, int32_t x3,
                       int32_t shape, int32_t param) except -1
@@ -40,6 +45,7 @@ cdef class Builder:
                         int32_t shape, int32_t param) except -1
     cdef int grow_table(self) except -1
     cdef int32_t fold(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t x1, int32_t x2, int32_t x3) except -2
+    cdef int32_t logistic(self, uint8_t dtype, int32_t shape, const Instr *total) except -2
     cdef int32_t compose(self, uint8_t dtype, int32_t base, int32_t shape, int64_t offset,
                          const int64_t *strides) except -2
     cdef int32_t through_updates(self, uint8_t dtype, int32_t base, int32_t x, int64_t offset,

@@ -2,7 +2,8 @@
 
 Every pass emits through it, so what a pass writes is already simplified and no value is
 computed twice. Rules keep values to the bit, except that x + 0 may turn -0 into 0, that
-``power`` with exponent 2, 3, 1/2, -1 takes the cheaper op, and that derivative
+``power`` with exponent 2, 3, 1/2, -1 takes the cheaper op, that 1 / (1 + exp(-x)) becomes ``expit``
+(4 ulp; where exp overflows a denormal number instead of 0), and that derivative
 products with a finite literal drop the guard against 0 * inf.
 """
 
@@ -44,7 +45,7 @@ cdef bint same_instr(const Instr *a, const Instr *b) noexcept nogil:
 cdef int real_slot(double value) noexcept nogil:
     cdef uint64_t bits
     memcpy(&bits, &value, 8)
-    return <int>((bits ^ (bits >> 32) ^ (bits >> 52)) & 63)
+    return <int>((bits * <uint64_t>0x9E3779B97F4A7C15) >> 58)
 
 
 cdef int map_slot(int64_t offset, const int64_t *strides, int64_t ndim) noexcept nogil:
@@ -189,7 +190,13 @@ cdef class Builder:
         return found
 
     cdef int32_t copy_shape(self, Program source, int32_t shape) except -1:
-        return self.out.add_shape(source.ints[shape], source.ints + shape + 1)
+        if shape == SCALAR_SHAPE:
+            return SCALAR_SHAPE
+        if shape != self.copied_from or source is not self.source:      # most have the shape of the one before
+            self.copied_to = self.out.add_shape(source.ints[shape], source.ints + shape + 1)
+            self.copied_from = shape
+            self.source = source
+        return self.copied_to
 
     cdef int32_t literal(self, double value) except -1:
         cdef int slot = real_slot(value)
@@ -334,6 +341,8 @@ cdef class Builder:
             if na and a == 1.0:
                 inner = self.in_shape(x2, shape, dtype)
                 return self.elementwise(AD_OP_RECIPROCAL, dtype, shape, inner)  # 1 / x
+        elif op == AD_OP_RECIPROCAL:
+            return self.logistic(dtype, shape, i1)                  # 1 / (1 + exp(-x)) -> expit(x)
         elif op == AD_OP_ABS or op == AD_OP_SQUARE:
             if self.negates(i1, dtype):
                 return self.elementwise(op, dtype, shape, i1.x1)    # |-x| -> |x|
@@ -366,6 +375,30 @@ cdef class Builder:
             if i1.op == AD_OP_LOGICAL_NOT:
                 return self.elementwise(op, dtype, shape, i1.x1, x3, x2)        # where(not c, a, b)
         return NO
+
+    cdef int32_t logistic(self, uint8_t dtype, int32_t shape, const Instr *total) except -2:
+        """``expit``, if its reciprocal is 1 + exp(x) or 1 + exp(-x), all in one dtype; NO otherwise."""
+        cdef const Instr *power
+        cdef int32_t x
+        cdef double one = 0.0
+        if total.op != AD_OP_ADD or total.dtype != dtype:
+            return NO
+        if self.number(total.x1, &one):
+            power = &self.out.code[total.x2]
+        elif self.number(total.x2, &one):
+            power = &self.out.code[total.x1]
+        else:
+            return NO
+        if one != 1.0 or power.op != AD_OP_EXP or power.dtype != dtype or not same_shape(self.out.ints, power.shape, shape):
+            return NO
+        x = power.x1
+        if self.out.code[x].dtype != dtype:
+            return NO
+        if self.negates(&self.out.code[x], dtype):
+            x = self.out.code[x].x1
+        else:
+            x = self.elementwise(AD_OP_NEG, dtype, shape, x)
+        return self.elementwise(AD_OP_EXPIT, dtype, shape, x)
 
     # -- structure -----------------------------------------------------------------
 

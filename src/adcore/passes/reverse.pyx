@@ -1,5 +1,6 @@
 """Reverse mode: a program for values becomes a program for values and adjoints."""
 
+from cython cimport final
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
@@ -31,6 +32,7 @@ cdef struct Contribution:
     int32_t next
 
 
+@final
 cdef class Reverse:
     """One application of reverse mode; lives while the pass runs."""
 

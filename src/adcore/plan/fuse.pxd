@@ -1,3 +1,4 @@
+from cython cimport final
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from adcore.plan.loops cimport Tiling
 from adcore.plan.pool cimport Pool
@@ -8,7 +9,7 @@ cdef enum GroupKind:
     SCALARS = 1     # scalar instructions, level by level
     SINGLE = 2      # one instruction with a step of its own
 
-cdef enum Role:
+cdef enum Role:         # from FILLED to COMPUTED: values that blocks may keep in a register
     LEAF = 0        # bound by the run: input, const, literal, scalar
     FILLED = 1      # full, empty: no memory until somebody needs it
     MAPPED = 2      # view: read through its map, no memory until somebody needs it
@@ -47,6 +48,8 @@ cdef struct Operand:            # how an argument is reached in an iteration spa
 cdef struct LoopGroups:         # groups [first, end) repeat
     int32_t first, end
 
+
+@final
 cdef class Fusion:
     cdef Program program
     cdef uint8_t *role          # Role of each instruction
@@ -94,7 +97,6 @@ cdef class Fusion:
     cdef int place_scalar(self, int32_t value) except -1
     cdef int place_computed(self, int32_t value, int first_arg) except -1
     cdef int32_t read_by(self, int32_t value, int k) noexcept
-    cdef bint computed_by_blocks(self, int32_t root) noexcept
     cdef int32_t after_base(self, int32_t store, int32_t earliest, int32_t *chained) noexcept
     cdef bint clobbers(self, int32_t store, int32_t group) noexcept
     cdef bint replaces(self, int32_t store) noexcept

@@ -183,8 +183,7 @@ cdef class Fusion:
 
     cdef bint in_register(self, int32_t root, int32_t group) noexcept:
         """Is the value in a register while this group runs?"""
-        cdef uint8_t role = self.role[root]
-        return (self.group_of[root] == group and (role == COMPUTED or role == MAPPED or role == FILLED)
+        return (self.group_of[root] == group and FILLED <= self.role[root] <= COMPUTED
                 and (<Seed *>self.groups.data)[group].kind == BLOCKS)
 
     cdef bint may_run_in_place(self, int32_t store) noexcept:
@@ -354,14 +353,17 @@ cdef class Fusion:
         cdef int32_t earliest = self.floor, group, candidate, tries = 0
         cdef uint8_t role = self.role[value]
         cdef int k, n = 1 if role == MAPPED or role == FILLED else n_args(instr)
-        cdef int32_t x
-        cdef bint stored = role == STORED
+        cdef int32_t x, root
+        cdef bint stored = role == STORED, matters = stored
         if instr.op == AD_OP_EMPTY:
             n = 0
         for k in range(first_arg, n):
             x = self.read_by(value, k)
-            earliest = max(earliest, self.after(
-                self.root[x], self.reach[x] == DIRECT and self.computed_by_blocks(self.root[x])))
+            root = self.root[x]
+            group = self.group_of[root]
+            if group >= 0:
+                earliest = max(earliest, group if self.reach[x] == DIRECT and self.in_register(root, group) else group + 1)
+            matters |= self.rewritten[root]
         if stored and first_arg == 1:
             earliest = self.after_base(value, earliest, &candidate)
             if candidate >= 0:
@@ -377,17 +379,13 @@ cdef class Fusion:
         else:
             group = self.choose(BLOCKS, space, earliest)
             self.join(group, value)
-        return self.record_reads(value, True)
+        return self.record_reads(value, True) if matters else 0
 
     cdef int32_t read_by(self, int32_t value, int k) noexcept:
         """Argument k, or the instruction itself when it is a view or fill in memory: it is read through its own map."""
         if self.role[value] == MAPPED or self.role[value] == FILLED:
             return value
         return arg(&self.program.code[value], self.program.ints, k)
-
-    cdef bint computed_by_blocks(self, int32_t root) noexcept:
-        cdef int32_t group = self.group_of[root]
-        return group >= 0 and self.in_register(root, group)
 
     cdef int32_t after_base(self, int32_t store, int32_t earliest, int32_t *chained) noexcept:
         """First group for a store given its base; or the base's own group, when both are stores

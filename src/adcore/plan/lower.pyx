@@ -1,5 +1,6 @@
 """Lowering: from a fused program with its memory laid out to the steps that run it."""
 
+from cython cimport final
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
@@ -20,7 +21,7 @@ from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.memory cimport Layout, item_size
 from adcore.plan.plan cimport *
 from adcore.plan.split cimport split_steps
-from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
+from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init, pool_more
 from adcore.plan.tiles cimport tile
 from adcore.tape.maps cimport maps_disjoint
 from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args
@@ -84,6 +85,7 @@ cdef int by_low(const void *a, const void *b) noexcept nogil:
     return -1 if x.access < y.access else 1
 
 
+@final
 cdef class Lowering:
     """Turns one program into a Plan; lives while that is done."""
 
@@ -603,7 +605,7 @@ cdef class Lowering:
     # -- block steps -----------------------------------------------------------
 
     cdef int32_t new_lane(self) except -1:
-        cdef Lane *lane = <Lane *>pool_add(&self.lanes, 1)
+        cdef Lane *lane = <Lane *>pool_more(&self.lanes)
         lane.last = -1
         lane.physical = -1
         lane.access = -1
@@ -635,7 +637,7 @@ cdef class Lowering:
         cdef Loaded *loaded
         cdef Access *access
         cdef Splat *splat
-        cdef Place place
+        cdef const Place *place
         cdef int64_t k
         cdef bint same
         if self.fusion.reach[value] == DIRECT and self.mark[root] == group and self.fusion.in_register(root, group):
@@ -658,7 +660,7 @@ cdef class Lowering:
                 return loaded.lane
             at = loaded.next
         lane = self.new_lane()
-        loaded = <Loaded *>pool_add(&self.loaded, 1)
+        loaded = <Loaded *>pool_more(&self.loaded)
         loaded.group = group
         loaded.root = root
         loaded.lane = lane
@@ -672,9 +674,11 @@ cdef class Lowering:
             splat.reg = lane
             splat.scalar = self.scalar_index(root)
             return lane
-        place = self.place_of(root)
+        place = &self.layout.place[root]
         access = <Access *>pool_add(&self.plan.accesses, 1)
-        access.slot = self.moving_slot(place.slot, operand.step * item_size(place.dtype))
+        access.slot = place.slot
+        if operand.step:
+            access.slot = self.moving_slot(place.slot, operand.step * item_size(place.dtype))
         access.dtype = place.dtype
         access.reg = lane
         access.offset = place.offset + operand.offset * item_size(place.dtype)
@@ -935,7 +939,7 @@ cdef class Lowering:
     cdef int release(self, int32_t lane, int32_t op) except -1:
         cdef Lane *it = (<Lane *>self.lanes.data) + lane
         if it.last == op and it.physical >= 0:
-            (<int32_t *>pool_add(&self.free_regs, 1))[0] = it.physical
+            (<int32_t *>pool_more(&self.free_regs))[0] = it.physical
             it.last = -2
         return 0
 

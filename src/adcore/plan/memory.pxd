@@ -1,3 +1,4 @@
+from cython cimport final
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from adcore.plan.fuse cimport Fusion, LoopGroups
 from adcore.plan.plan cimport Place
@@ -11,6 +12,8 @@ cdef struct Hole:           # a free place
     int64_t offset
     int32_t next
 
+
+@final
 cdef class Layout:
     cdef Fusion fusion
     cdef Place *place       # of each value in memory

@@ -19,6 +19,14 @@ cdef inline void pool_free(Pool *pool) noexcept nogil:
     pool.n = 0
     pool.capacity = 0
 
+cdef inline void *pool_more(Pool *pool) except NULL:
+    """Room for one more item, to be filled in by the caller."""
+    if pool.n == pool.capacity:
+        pool_add(pool, 1)
+        pool.n -= 1
+    pool.n += 1
+    return pool.data + (pool.n - 1) * pool.item
+
 cdef inline void *pool_add(Pool *pool, Py_ssize_t count) except NULL:
     """Room for count more items, zeroed; the pointer is valid until the next call."""
     cdef Py_ssize_t wanted = pool.n + count

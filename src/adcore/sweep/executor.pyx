@@ -30,7 +30,7 @@ from adcore.tape.program cimport BOOL, F32, F64, I64
 cnp.import_array()
 
 cdef enum:
-    REG_BYTES = BLOCK * 8 + 64      # an odd number of cache lines: registers do not alias in L1
+    LINE = 8                        # elements of a cache line
     MAX_DIMS = 64
     MAX_ACCESS = 1024
     FILL_PART = 1 << 16             # elements that a thread should at least fill
@@ -42,8 +42,14 @@ cdef inline int64_t item_size(int dtype) noexcept nogil:
     return 1 if dtype == BOOL else (4 if dtype == F32 else 8)
 
 
+cdef inline Py_ssize_t reg_bytes(const Step *step) noexcept nogil:
+    """Bytes of one register: a block, and long ones an odd number of cache lines, so that they do not alias in L1."""
+    cdef Py_ssize_t lines = (step.chunk * step.inner + LINE - 1) // LINE
+    return (lines if lines < LINE else lines | 1) * LINE * 8
+
+
 cdef Py_ssize_t blocks_scratch(const Step *step) noexcept nogil:
-    cdef Py_ssize_t bytes = step.n_temps * REG_BYTES + step.n_regs * 8 + (step.n_loads + step.n_stores) * 8 + 4 * ALIGN
+    cdef Py_ssize_t bytes = step.n_temps * reg_bytes(step) + step.n_regs * 8 + (step.n_loads + step.n_stores) * 8 + 4 * ALIGN
     return max(bytes, <Py_ssize_t>(BLOCK * 8 + ALIGN)) if step.n_folds else bytes
 
 
@@ -244,7 +250,7 @@ cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
     part = part * step.phases + job.phase
     temps = temps + (ALIGN - <Py_ssize_t>temps % ALIGN)
     for j in range(step.n_temps):
-        regs[j] = <double *>(temps + j * REG_BYTES)
+        regs[j] = <double *>(temps + j * reg_bytes(step))
     n = step.chunk * step.inner
     if step.padded:
         n = (n + 7) // 8 * 8

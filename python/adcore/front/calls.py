@@ -41,6 +41,8 @@ class Family:
         rules serves both modes.
     result : {"like", "real", "complex"}
         Of complex arguments: is the result complex like them? "complex" is complex also of real ones.
+    into : callable or None
+        ``into(params, y, *arrays)`` writes what ``evaluate`` gives into y, for functions that can do without a copy.
 
     Notes
     -----
@@ -53,6 +55,7 @@ class Family:
     vjp: Callable[..., Any] | None = None
     jvp: Callable[..., Any] | None = None
     result: str = "like"
+    into: Callable[..., Any] | None = None
 
     @functools.cached_property
     def of_parts(self) -> Family:
@@ -116,6 +119,7 @@ class Call:
     def __init__(self, family: Family, params: Any = ()) -> None:
         self.family = family
         self.params = params
+        self.into = None if family.into is None else functools.partial(family.into, params)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Call) and self.family is other.family and bool(self.params == other.params)

@@ -72,7 +72,9 @@ def recovered(f, plan, x):
     recipe = plan.recipe(x)
     seeds = [(recipe.forward == k).astype(float).reshape(x.shape) for k in range(recipe.n_forward)]
     columns = one_by_one(f, x, seeds)
-    return lambda: scipy.sparse.csr_array((recipe.data(columns(), None), recipe.indices, recipe.indptr), shape=recipe.shape)
+    return lambda: scipy.sparse.csr_array(
+        (recipe.data([columns()], (recipe.n_forward, 1)), recipe.indices, recipe.indptr), shape=recipe.shape
+    )
 
 
 # -- cases: peers by name, the first is the reference -------------------------------------------------

@@ -64,6 +64,7 @@ def initial() -> dict[str, Any]:
         "threads": initial_threads(),
         "conjugate": False,
         "memory": "1GB",
+        "debug_nans": boolean("ADCORE_DEBUG_NANS", False),
     }
 
 
@@ -92,6 +93,12 @@ def threads() -> int:
     """How many threads a sweep may use."""
     local = _local.get()
     return int((_global if local is None or "threads" not in local else local)["threads"])
+
+
+def debug_nans() -> bool:
+    """Is every NaN and infinity to be traced to where it comes from?"""
+    local = _local.get()
+    return bool((_global if local is None or "debug_nans" not in local else local)["debug_nans"])
 
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -190,7 +197,7 @@ class _Config(types.ModuleType):
 
     def __call__(self, **changes: Any) -> _Setting:
         """Change settings: ``unchecked``, ``noalias`` (bools), ``isa`` (a level), ``optimise`` (True, "after",
-        False), ``threads`` (a number), ``conjugate`` (bool).
+        False), ``threads`` (a number), ``conjugate`` (bool), ``memory`` (bytes), ``debug_nans`` (bool).
 
         ``optimise="after"`` leaves the program as it was recorded until it has been differentiated, False leaves it so for good:
         for measuring what optimising before differentiation is worth.
@@ -201,7 +208,12 @@ class _Config(types.ModuleType):
         ``conjugate=True`` makes the gradient by a complex x = a + ib be df/da + i df/db, the direction of steepest ascent,
         instead of df/da - i df/db.
 
-        ``memory`` is how many bytes a loop may use for stored states (`loop`): a number, or text such as ``"2GB"``.
+        ``memory`` is how many bytes a loop may use for stored states (`loop`), and the sweeps of a Jacobian for their values:
+        a number, or text such as ``"2GB"``.
+
+        ``debug_nans=True`` looks at every value and derivative that is computed; where one is NaN or infinite, it computes
+        it again step by step and raises `errors.NonFinite`, which names the operation it comes from and its line. Slow, and
+        compiled functions are not replayed.
 
         Examples
         --------

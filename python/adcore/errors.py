@@ -37,6 +37,10 @@ class NotConverged(AdcoreError, RuntimeError):
     """A solver gave up on an equation whose solution is differentiated."""
 
 
+class NonFinite(AdcoreError, FloatingPointError):
+    """A value or a derivative is NaN or infinite, and ``config(debug_nans=True)`` asked where from."""
+
+
 class MissingDerivative(NotDifferentiable):
     """The derivative exists, but nobody has written it yet."""
 

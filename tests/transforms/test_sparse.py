@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from adcore.transforms import sparse
+from adcore.transforms import products, recipes, recording
+from adcore.transforms.directions import cheaper, operations, swept_of, width_for
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -88,7 +89,7 @@ def test_jacobians(name, mode):
     x = rng.normal(size=shape)
     got = adcore.SparseJacobian(f, mode=mode)(x)
     if name != "a tree":
-        dense = adcore.jacobian(f)(x)
+        dense = adcore.jacobian(f, mode="forward")(x)
         dense = dense.reshape(-1, x.size)
         assert_allclose(got.toarray(), dense, atol=1e-14)
         pattern = dense != 0 if pattern is None else pattern
@@ -193,17 +194,118 @@ def test_float32_stays_float32():
     assert adcore.sparse_jacobian(np.diff, np.ones(4, np.float32)).dtype == np.float32
 
 
+OBSERVED = rng.integers(0, 3, 40), rng.integers(0, 9, 40)
+
+
+def residuals(cameras, points, weights):
+    """Observations of points by cameras, some seen twice; a camera's first parameter is read in two ways."""
+    r = weights[:, None] * (cameras[OBSERVED[0]][:, :2] * points[OBSERVED[1]] ** 2 + cameras[OBSERVED[0], 0][:, None])
+    return r, 1.0 - weights**2
+
+
+@pytest.mark.parametrize("mode", ["auto", "reverse"])
+def test_gathered_parameters_are_columns_of_their_own(mode):
+    args = rng.normal(size=(3, 4)), rng.normal(size=(9, 2)), rng.normal(size=40)
+    plan = adcore.SparseJacobian(residuals, argnums=(0, 1, 2), mode=mode)
+    recipe = plan.recipe(*args)
+    assert recipe.n_forward + recipe.n_backward <= 4
+    assert (recipe.cut is not None) or mode == "auto"
+    want = []
+    for k in range(3):
+        parts = [adcore.jacobian(lambda *a, leaf=leaf: residuals(*a)[leaf], k, mode="forward")(*args) for leaf in range(2)]
+        want.append(np.concatenate([p.reshape(-1, args[k].size) for p in parts]))
+    for _ in range(2):
+        got = plan(*args)
+        assert got.has_canonical_format
+        assert_allclose(got.toarray(), np.concatenate(want, axis=1), atol=1e-14)
+    with adcore.config(optimise=False):
+        assert_allclose(adcore.sparse_jacobian(residuals, *args, argnums=(0, 1, 2)).toarray(), got.toarray(), atol=1e-14)
+
+
+def banded(x):
+    return x[1:-1] * x[2:] + np.sin(x[:-2])
+
+
+class TestNearlyEmptyDenseMatrices:
+    x = rng.normal(size=90)
+
+    def test_jacobian(self):
+        assert_array_equal(adcore.jacobian(banded)(self.x), adcore.jacobian(banded, mode="forward")(self.x))
+
+    def test_jacobian_of_an_array(self):
+        f = lambda a: np.diff(a, axis=0) * a[1:]  # noqa: E731
+        a = self.x.reshape(10, 9)
+        assert_allclose(adcore.jacobian(f)(a), adcore.jacobian(f, mode="reverse")(a), atol=1e-15)
+
+    def test_hessian_is_symmetric_to_the_last_bit(self):
+        h = adcore.hessian(rosenbrock)(self.x)
+        assert_array_equal(h, h.T)
+        assert_allclose(h, adcore.jacobian(adcore.grad(rosenbrock), mode="forward")(self.x), rtol=1e-13)
+        sparse = adcore.sparse_hessian(HESSIANS["gathered"][0], self.x[:8]).toarray()
+        assert_array_equal(sparse, sparse.T)
+
+    def test_takes_few_directions(self):
+        recorded = recording.Recording(banded, (self.x,), {}, (0,))
+        assert products.Outputs(banded, recorded).shapes
+        found = recipes.sparse_enough(recorded, "auto", 88, 90, 90)
+        assert found.n_forward == 3
+
+    def test_what_is_not_empty_is_swept(self):
+        f = lambda x: np.sum(x) * x  # noqa: E731
+        assert_allclose(adcore.jacobian(f)(self.x), np.sum(self.x) * np.eye(90) + self.x[:, None], atol=1e-13)
+
+    def test_derivatives_of_it(self):
+        w = rng.normal(size=(90, 90))
+        f = lambda x: np.sum(w * adcore.hessian(lambda z: np.sum(z[1:] ** 3 * z[:-1]))(x))  # noqa: E731
+        adcore.testing.check_grads(f, [self.x], order=2)
+        assert_allclose(adcore.compile(adcore.grad(f))(self.x), adcore.gradient(f, self.x), rtol=1e-13)
+
+    def test_branches_go_their_own_ways(self):
+        g = adcore.compile(adcore.jacobian(lambda x: x[1:] * x[:-1] if x[0] > 0 else np.cumsum(x)))
+        for x in (np.abs(self.x), -np.abs(self.x), 2 * np.abs(self.x)):
+            want = np.cumsum if x[0] < 0 else lambda x: x[1:] * x[:-1]
+            assert_allclose(g(x), adcore.jacobian(want, mode="forward")(x))
+
+
+def test_the_mode_is_chosen_by_what_a_sweep_costs_where_the_numbers_are_alike():
+    a = rng.normal(size=(48, 50))
+    recorded = recording.Recording(lambda x: np.tanh(a @ x), (np.ones(50),), {}, (0,))
+    assert products.Outputs(np.tanh, recorded).shapes
+    swept = swept_of(recorded)
+    assert cheaper(swept, 10, 1000) == "forward"
+    assert cheaper(swept, 1000, 10) == "reverse"
+    forward, reverse = (operations(swept, mode) for mode in ("push forward", "pull back"))
+    assert cheaper(swept, 50, 50) == ("forward" if forward <= reverse else "reverse")
+
+
+def test_the_width_of_sweeps_keeps_to_the_memory_of_the_setting():
+    def f(x):
+        y = np.outer(x, x)
+        for _ in range(20):
+            y = np.sin(y) @ np.cos(y)
+        return y[0]
+
+    recorded = recording.Recording(f, (np.ones(100),), {}, (0,))
+    assert products.Outputs(f, recorded).shapes
+    assert width_for(swept_of(recorded), "pull back", 100) == 64
+    with adcore.config(memory="20MB"):
+        assert 1 <= width_for(swept_of(recorded), "pull back", 100) < 16
+    whole = adcore.jacobian(f, mode="reverse")(np.full(100, 0.01))
+    with adcore.config(memory="5MB"):
+        assert_allclose(adcore.jacobian(f, mode="reverse")(np.full(100, 0.01)), whole, rtol=1e-12)
+
+
 def directions(f, x, mode="auto", g=None):
-    recording = sparse.Recording(g or f, (x,), {}, (0,))
-    outputs = sparse.Outputs(f, recording)
+    recorded = recording.Recording(g or f, (x,), {}, (0,))
+    outputs = products.Outputs(f, recorded)
     assert outputs.shapes
-    return sparse.recipe_for(recording, mode)
+    return recipes.recipe_for(recorded, mode)
 
 
 def test_few_directions_are_enough():
     assert directions(np.diff, np.ones(1000)).n_forward == 2
-    assert directions(arrow, np.ones(1000)).n_forward <= 2  # its dense row goes the other way
-    assert directions(arrow, np.ones(1000)).n_backward == 1
+    both = directions(arrow, np.ones(1000))  # its dense row, or its dense column, goes the other way
+    assert both.n_forward + both.n_backward <= 3
     assert directions(rosenbrock, np.ones(1000), "hessian", adcore.grad(rosenbrock)).n_forward == 3
     hub = adcore.grad(HESSIANS["arrow"][0])
     assert directions(hub, np.ones(1000), "hessian").n_forward == 2

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import errors, trees
+from .. import config, errors, trees
 from ..front import rebind
 from ..front.surroundings import Surroundings
 from ..sweep import engine
@@ -41,6 +41,8 @@ class Compiled:
         self.recordings = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if config.debug_nans():
+            return self._f(*args, **kwargs)
         key = (len(args), *kwargs)
         for k, replay in enumerate(self._replays.get(key, ())):
             result = replay(args, kwargs)

@@ -10,40 +10,46 @@ import numpy as np
 
 from .. import errors, trees
 from . import leaves
+from .directions import cheaper, size, sweeps, swept_of
 from .gradient import grad
 from .products import ComplexSlot, Outputs
+from .recipes import sparse_enough
 from .recording import Recording, checked_argnums
 
 MODES = ("auto", "forward", "reverse")
-# directions that go through one sweep: more would push its intermediate values out of the caches
-WIDTH = 64
-MEMORY = 1 << 30  # bytes that the values of one sweep may take, if one direction alone takes less
-
-
-def width_for(recording: Recording, n: int) -> int:
-    """How many of n directions go through one sweep: few enough for the memory that each value takes with all of them."""
-    largest = max([1, *[int(np.prod(x.shape, dtype=np.int64)) for x in recording.trace.inputs]])
-    return max(1, min(n, WIDTH, MEMORY // (8 * largest * 16)))
-
-
-def unit_seeds(positions: np.ndarray, first: int, last: int, dtype: Any) -> np.ndarray:
-    """A row for each element, 1 under the direction that stands at its position if that is one of ``first..last``."""
-    seeds = np.zeros((len(positions), last - first), dtype=dtype)
-    mine = np.flatnonzero((positions >= first) & (positions < last))
-    seeds[mine, positions[mine] - first] = 1.0
-    return seeds
 
 
 def swept(recording: Recording, mode: str, shape: tuple[int, ...], dtype: Any, out: int) -> list[Any]:
     """Output ``out`` of a derived program for every unit direction of a shape, a few directions a sweep."""
-    n = int(np.prod(shape, dtype=np.int64))
-    width = width_for(recording, n)
-    parts = []
-    for first in range(0, n, width):
-        last = min(first + width, n)
-        seeds = unit_seeds(np.arange(n), first, last, dtype).reshape((*shape, last - first))
-        parts.append(recording.run(mode, [seeds], last - first)[out])
-    return parts
+    n = size(shape)
+    found, _ = sweeps(swept_of(recording), mode, np.arange(n), n, [(shape, dtype)], out)
+    return [outputs[0] for outputs in found]
+
+
+def matrix(recording: Recording, outputs: Outputs, mode: str) -> Any:
+    """The derivative of the one output by the one argument, shape ``y.shape + x.shape``."""
+    x = recording.trace.inputs[recording.wrt[0]]
+    (shape,), (dtype,) = outputs.shapes, outputs.dtypes
+    columns, rows = size(x.shape), size(shape)
+    direction = mode
+    if mode == "auto":
+        direction = cheaper(swept_of(recording), columns, rows)
+    elif mode == "hessian":
+        direction = "forward"
+    recipe = None
+    if mode in ("auto", "hessian"):
+        recipe = sparse_enough(recording, mode, rows, columns, columns if direction == "forward" else rows)
+    if recipe is not None:
+        parts, widths = recipe.run(recording, [(shape, dtype)])
+        return np.reshape(recipe.dense(parts, widths, dtype), shape + x.shape)
+    if direction == "forward":
+        j = joined(swept(recording, "push forward", x.shape, x.dtype, 1), shape).reshape(shape + x.shape)
+    else:
+        j = np.moveaxis(joined(swept(recording, "pull back", shape, dtype, 1), x.shape), -1, 0).reshape(shape + x.shape)
+    if mode == "hessian":
+        n = len(shape)
+        return 0.5 * (j + np.transpose(j, (*range(n, 2 * n), *range(n))))
+    return j
 
 
 def joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
@@ -82,8 +88,9 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto", holomo
     argnums : int
         Which positional argument to differentiate: one float or complex array or number.
     mode : {"auto", "forward", "reverse"}
-        Sweeps forward, one direction for each element of x, or back, one for each element of y; "auto" takes the
-        fewer, forward where they are equal.
+        Sweeps forward, one direction for each element of x, or back, one for each element of y. "auto" takes the mode
+        that costs less: their numbers, and where these are alike, the operations of a sweep of each. Where the matrix is nearly
+        empty it finds the entries that are not by the pattern, as `sparse_jacobian` does.
     holomorphic : bool
         f is a holomorphic function of a complex x with complex values, which is checked. A real f of a complex x
         gives one gradient for each element of y, in the convention of `gradient`.
@@ -100,7 +107,8 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto", holomo
 
     Notes
     -----
-    Up to 64 directions go through one sweep, side by side.
+    Up to 64 directions go through one sweep, side by side; fewer when their values would take more than the setting
+    ``memory`` of `adcore.config`.
 
     Examples
     --------
@@ -111,6 +119,11 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto", holomo
     """
     if mode not in MODES:
         raise errors.ArgumentError(f"mode={mode!r}: give one of {', '.join(MODES)}")
+    return dense(f, argnums, mode, holomorphic)
+
+
+def dense(f: Callable[..., Any], argnums: int, mode: str, holomorphic: bool) -> Callable[..., Any]:
+    """`jacobian`; with the mode "hessian", f is a gradient and its Jacobian symmetric."""
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
@@ -120,7 +133,6 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto", holomo
         recording = Recording(f, args, kwargs, (number,))
         try:
             outputs = Outputs(f, recording)
-            x = recording.trace.inputs[recording.wrt[0]]
             if outputs.template is not None and trees.is_branch(outputs.template):
                 raise errors.ArgumentError(f"jacobian needs one array or number, not {type(outputs.template).__name__}")
             given = args[number]
@@ -128,13 +140,7 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto", holomo
             if not outputs.shapes:
                 return np.zeros(np.shape(outputs.template) + np.shape(given), given.dtype if complex_x else float)
             (shape,) = outputs.shapes
-            columns, rows = (int(np.prod(s, dtype=np.int64)) for s in (x.shape, shape))
-            if mode == "forward" or (mode == "auto" and columns <= rows):
-                parts = joined(swept(recording, "push forward", x.shape, x.dtype, 1), shape)
-                j = parts.reshape(shape + x.shape)
-            else:
-                parts = joined(swept(recording, "pull back", shape, outputs.dtypes[0], 1), x.shape)
-                j = np.moveaxis(parts, -1, 0).reshape(shape + x.shape)
+            j = matrix(recording, outputs, mode)
             rows_of = len(shape) - (outputs.slots[0] is ComplexSlot)
             return complexified(j, rows_of, np.ndim(given), outputs, complex_x, holomorphic, getattr(f, "__name__", "f"))
         finally:
@@ -160,7 +166,8 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
     Notes
     -----
-    Forward over reverse: one tangent of the gradient for each element of x, up to 64 side by side in a sweep.
+    Forward over reverse: one tangent of the gradient for each element of x, up to 64 side by side in a sweep. A nearly
+    empty one takes a few tangents by the pattern, as `sparse_hessian` does.
 
     Examples
     --------
@@ -169,7 +176,7 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     array([[4., 6.],
            [6., 0.]])
     """
-    columns = jacobian(grad(f, argnums), argnums, "forward")
+    columns = dense(grad(f, argnums), argnums, "hessian", False)
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def hessian_of_f(*args: Any, **kwargs: Any) -> Any:
@@ -178,8 +185,6 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
                 "hessian by a complex argument: the second derivatives of a real function of it are no complex matrix. Give it real and "
                 "imaginary parts as real arguments, or use adcore.hvp"
             )
-        h = columns(*args, **kwargs)
-        n = len(h.shape) // 2
-        return 0.5 * (h + np.transpose(h, (*range(n, 2 * n), *range(n))))
+        return columns(*args, **kwargs)
 
     return hessian_of_f

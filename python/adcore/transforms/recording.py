@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import errors, trees
+from .. import config, errors, trees
 from ..front import complex, rebind
 from ..sweep import engine
 from ..sweep.replay import is_static
 from ..tracer import array as traced
-from . import leaves
+from . import leaves, nonfinite
 
 
 def normalised(x: Any, name: str) -> Any:
@@ -75,6 +75,9 @@ class Recording:
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], locate: Any = None):
         self.trace = traced.Trace()
+        if locate is None and config.debug_nans():
+            locate = nonfinite.lines()
+            self.trace.tape.sources = locate.sources
         self.trace.tape.locate = locate
         self.active: list[list[int]] = []
         self.templates: list[Any] = []
@@ -131,15 +134,7 @@ class Recording:
         With a width, these hold so many seeds along a last axis. When an argument is traced by a recording around
         this one, the derived program becomes a part of that.
         """
-        trace = self.trace
-        inputs = [*trace.inputs, *more]
-        outer = traced.find_trace(inputs)
-        if outer is None:
-            return engine.apply(trace.tape, mode, self.wrt, inputs, trace.consts, trace.scalars, width)
-        trace.hand_up()
-        program, more_consts = engine.derived(trace.tape, mode, self.wrt, width)
-        consts = engine.all_consts(trace.consts, more_consts)
-        return outer.inline(program, inputs, consts, trace.scalars)  # type: ignore[no-any-return]
+        return Swept(self, self.trace.tape, self.wrt, self.trace.inputs).run(mode, more, width)
 
     def zeros(self, mode: str, width: int = 0) -> list[bool]:
         """Which outputs of a derived program are zero whatever the inputs?"""
@@ -164,6 +159,41 @@ class Recording:
             return g if traced.is_traced(g) or not is_scalar(x) else g[()]
 
         return [trees.mapped(leaf, template) for template in self.templates]
+
+
+Shapes = Sequence[tuple[tuple[int, ...], Any]]  # shapes and dtypes
+
+
+class Swept:
+    """A program to differentiate: the one a recording made, or one with the same outputs.
+
+    Attributes
+    ----------
+    program : Program
+    wrt : tuple of int
+        The inputs to differentiate.
+    inputs : list
+        What the program takes: plain arrays, or traced by a recording around this one.
+    """
+
+    def __init__(self, recording: Recording, program: Any, wrt: tuple[int, ...], inputs: Sequence[Any]) -> None:
+        self.recording, self.program, self.wrt, self.inputs = recording, program, wrt, inputs
+
+    def run(self, mode: str, more: Sequence[Any] = (), width: int = 0) -> list[Any]:
+        """See `Recording.run`."""
+        trace = self.recording.trace
+        inputs = [*self.inputs, *more]
+        outer = traced.find_trace(inputs)
+        if outer is None:
+            results = engine.apply(self.program, mode, self.wrt, inputs, trace.consts, trace.scalars, width)
+            if config.debug_nans() and not nonfinite.finite(results):
+                nonfinite.explain(self.program, mode, self.wrt, inputs, trace.consts, trace.scalars, width)
+            return results
+        trace.hand_up()
+        derived = nonfinite.derived if config.debug_nans() else engine.derived  # what is kept does not know this recording's lines
+        program, more_consts = derived(self.program, mode, self.wrt, width)
+        consts = engine.all_consts(trace.consts, more_consts)
+        return outer.inline(program, inputs, consts, trace.scalars)  # type: ignore[no-any-return]
 
 
 def is_float_array(x: Any) -> bool:

@@ -3,173 +3,20 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import errors, trees
-from ..passes.colouring import columns, recovery, star, transposed
-from ..passes.sparsity import sparsity
-from ..sweep import engine
 from ..tracer import array as traced
 from .compiled import Compiled
 from .gradient import grad, name_of
-from .jacobian import unit_seeds, width_for
 from .products import Outputs
+from .recipes import Recipe, recipe_for
 from .recording import Recording, checked_argnums
 
 FORMATS = ("csr", "csc", "coo")
-ENTRIES_MAX = 1 << 28  # of a pattern: more is not sparse
-PATTERNS_KEPT = 64
-
-
-class Recipe:
-    """How to find a sparse matrix from a few directions: seeds, and where each entry stands in what they give.
-
-    Attributes
-    ----------
-    shape : (rows, columns)
-    indptr, indices : ndarray
-        The pattern, CSR.
-    forward, backward : ndarray or None
-        The colour of each column (row) that a direction of the forward (reverse) sweep stands for, -1 for none.
-    """
-
-    def __init__(self, shape: tuple[int, int], indptr: Any, indices: Any) -> None:
-        self.shape = shape
-        self.indptr = indptr
-        self.indices = indices
-        self.forward: Any = None
-        self.backward: Any = None
-        self.n_forward = self.n_backward = 0
-        self.from_forward: Any = slice(0)  # entries that the forward directions give, and where
-        self.from_backward: Any = slice(0)
-        self.forward_at: Any = None
-        self.backward_at: Any = None
-
-    def data(self, forward: Any, backward: Any) -> Any:
-        """The entries from the products ``J S`` (rows x directions) and ``J' T``."""
-        given = forward if forward is not None else backward
-        out = np.empty(len(self.indices), dtype=np.float64 if given is None else given.dtype)
-        if forward is not None:
-            out[self.from_forward] = forward[self.forward_at]
-        if backward is not None:
-            out[self.from_backward] = backward[self.backward_at]
-        return out
-
-
-def hubs(lengths: Any) -> Any:
-    """Which rows are so long that a direction of their own for each is cheaper: minimises h + (the longest but h)."""
-    order = np.argsort(-lengths, kind="stable")
-    cost = np.arange(len(lengths)) + lengths[order]
-    best = int(np.argmin(cost)) if len(cost) else 0
-    out = np.zeros(len(lengths), dtype=np.uint8)
-    if len(cost) and 2 * cost[best] < cost[0]:
-        out[order[:best]] = 1
-    return out
-
-
-def jacobian_recipe(shape: tuple[int, int], indptr: Any, indices: Any, mode: str) -> Recipe:
-    """Columns share directions of forward sweeps, rows of reverse ones, whichever are fewer; a few long rows (columns) go alone."""
-    recipe = Recipe(shape, indptr, indices)
-    row_of = np.repeat(np.arange(shape[0], dtype=np.int32), np.diff(indptr))
-    by_column, rows, _ = transposed(indptr, indices, shape[1])
-    best = None
-    for direction in ("forward", "reverse") if mode == "auto" else (mode,):
-        first, second, n = (indptr, indices, shape[1]) if direction == "forward" else (by_column, rows, shape[0])
-        alone = hubs(np.diff(first)) if mode == "auto" else np.zeros(len(first) - 1, dtype=np.uint8)
-        colours, count = columns(first, second, n, alone)
-        total = count + int(alone.sum())
-        if best is None or total < best[0]:
-            best = (total, direction, colours, count, alone)
-    assert best is not None
-    _, direction, colours, count, alone = best
-    single = np.where(alone, np.cumsum(alone) - 1, -1).astype(np.int32)
-    across, along = (indices, row_of) if direction == "forward" else (row_of, indices)
-    is_alone = alone[along].astype(bool)
-    shared, own = np.flatnonzero(~is_alone), np.flatnonzero(is_alone)
-    at_shared, at_own = (along[shared], colours[across[shared]]), (across[own], single[along[own]])
-    n_single = int(alone.sum())
-    if direction == "forward":
-        recipe.forward, recipe.n_forward, recipe.from_forward, recipe.forward_at = colours, count, shared, at_shared
-        recipe.backward, recipe.n_backward, recipe.from_backward, recipe.backward_at = single, n_single, own, at_own
-    else:
-        recipe.backward, recipe.n_backward, recipe.from_backward, recipe.backward_at = colours, count, shared, at_shared
-        recipe.forward, recipe.n_forward, recipe.from_forward, recipe.forward_at = single, n_single, own, at_own
-    return recipe
-
-
-def hessian_recipe(n: int, indptr: Any, indices: Any) -> Recipe:
-    """A star colouring of the symmetric pattern."""
-    by_column, rows, _ = transposed(indptr, indices, n)
-    if not (np.array_equal(by_column, indptr) and np.array_equal(rows, indices)):
-        import scipy.sparse
-
-        ones = np.ones(len(indices), dtype=np.int8)
-        pattern = scipy.sparse.csr_array((ones, indices, indptr), shape=(n, n)) + scipy.sparse.csr_array(
-            (ones, rows, by_column), shape=(n, n)
-        )
-        pattern.sort_indices()
-        indptr, indices = pattern.indptr.astype(np.int64), pattern.indices.astype(np.int32)
-    recipe = Recipe((n, n), indptr, indices)
-    recipe.forward, recipe.n_forward = star(indptr, indices, hubs(np.diff(indptr)))
-    recipe.forward_at = recovery(indptr, indices, recipe.forward, recipe.n_forward)
-    recipe.from_forward = slice(None)
-    return recipe
-
-
-_recipes: OrderedDict[Any, Recipe] = OrderedDict()
-_lock = threading.Lock()
-
-
-def recipe_for(recording: Recording, mode: str, limit: int = ENTRIES_MAX) -> Recipe:
-    """The recipe for what was recorded; kept for the next recording of the same program."""
-    trace, wrt = recording.trace, recording.wrt
-    program, _ = engine.derived(trace.tape, "value", wrt)
-    digest = hashlib.blake2b(digest_size=16)
-    for array in trace.consts:
-        if array.dtype == np.int64:
-            digest.update(array.tobytes())
-    key = (program, wrt, mode, digest.digest())
-    with _lock:
-        found = _recipes.get(key)
-        if found is not None:
-            _recipes.move_to_end(key)
-            return found
-    indptr, indices = sparsity(program, list(wrt), trace.consts, limit)
-    n = sum(int(np.prod(trace.inputs[k].shape, dtype=np.int64)) for k in wrt)
-    shape = (len(indptr) - 1, n)
-    recipe = hessian_recipe(n, indptr, indices) if mode == "hessian" else jacobian_recipe(shape, indptr, indices, mode)
-    with _lock:
-        _recipes[key] = recipe
-        while len(_recipes) > PATTERNS_KEPT:
-            _recipes.popitem(last=False)
-    return recipe
-
-
-def compressed(recording: Recording, mode: str, colours: Any, count: int, specs: list[tuple[tuple[int, ...], Any]], skip: int) -> list[Any]:
-    """What the directions of a colouring give, a few directions a sweep: for each sweep the arrays of its outputs."""
-    out = []
-    width = width_for(recording, count)
-    for first in range(0, count, width):
-        last = min(first + width, count)
-        seeds, at = [], 0
-        for shape, dtype in specs:
-            n = int(np.prod(shape, dtype=np.int64))
-            seeds.append(unit_seeds(colours[at : at + n], first, last, dtype).reshape((*shape, last - first)))
-            at += n
-        out.append(recording.run(mode, seeds, last - first)[skip:])
-    return out
-
-
-def side_by_side(sweeps: Sequence[Sequence[Any]]) -> Any:
-    """The outputs of all sweeps as one matrix, a column for each direction."""
-    parts = [np.concatenate([np.reshape(x, (-1, np.shape(x)[-1])) for x in outputs]) for outputs in sweeps]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 class Sparse:
@@ -221,10 +68,10 @@ class Sparse:
         if traced.find_trace(args) is not None:
             raise errors.ArgumentError(f"{self!r} is a scipy.sparse matrix and cannot itself be differentiated: use adcore.jacobian")
 
-    def matrix(self, recipe: Recipe, forward: Any, backward: Any) -> Any:
+    def matrix(self, recipe: Recipe, parts: Sequence[Any], widths: tuple[int, int]) -> Any:
         import scipy.sparse
 
-        data = recipe.data(side_by_side(forward) if forward else None, side_by_side(backward) if backward else None)
+        data = recipe.data(parts, widths)
         # SciPy wants the smaller index type where it fits
         indptr = recipe.indptr.astype(np.int32) if len(data) < 2**31 else recipe.indptr
         made = scipy.sparse.csr_array((data, recipe.indices.copy(), indptr), shape=recipe.shape)
@@ -248,14 +95,10 @@ def sweeps_of(g: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
         recording.result = trees.mapped(functools.partial(as_row, recording.trace), recording.result)
         outputs = Outputs(g, recording)
         recipe = recipe_for(recording, mode)
-        inputs = [recording.trace.inputs[k] for k in recording.wrt]
-        n = len(outputs.shapes)
-        forward = compressed(recording, "push forward", recipe.forward, recipe.n_forward, [(x.shape, x.dtype) for x in inputs], n)
-        specs = list(zip(outputs.shapes, outputs.dtypes, strict=True))
-        backward = compressed(recording, "pull back", recipe.backward, recipe.n_backward, specs, n)
+        parts, widths = recipe.run(recording, list(zip(outputs.shapes, outputs.dtypes, strict=True)))
     finally:
         recording.trace.close()
-    return recipe, tuple(map(tuple, forward)), tuple(map(tuple, backward))
+    return recipe, parts, widths
 
 
 class SparseJacobian(Sparse):
@@ -274,6 +117,9 @@ class SparseJacobian(Sparse):
     Notes
     -----
     Calls are replayed as by `compile`, under its guards; another way through f is recorded and analysed anew.
+    Where f gathers its parameters (``cameras[seen_by]``), the gathered rows may stand for variables of their own, whose
+    derivatives are put, or added up, where the parameters are: two reverse directions are enough for any number of
+    observations that share cameras and points.
 
     References
     ----------
@@ -308,7 +154,7 @@ class SparseHessian(Sparse):
     Notes
     -----
     The pattern is that of the gradient's Jacobian. Forward over reverse, one direction for each colour of a star colouring;
-    symmetric to the last bit off the diagonal where an entry is found once for both places.
+    symmetric to the last bit, since an entry is found once for both its places.
 
     Examples
     --------

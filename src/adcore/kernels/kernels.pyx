@@ -170,11 +170,37 @@ cdef inline void load_row(rp y, const memory_t *x, Py_ssize_t n, Py_ssize_t stri
 
 cdef inline void load_narrow(rp y, const memory_t *x, Py_ssize_t rows, Py_ssize_t row_step,
                              Py_ssize_t n, Py_ssize_t step) noexcept nogil:
-    """Short rows; inlined with n a constant where it is 2, 3 or 4."""
+    """Short rows; inlined with n a constant."""
     cdef Py_ssize_t i, j
     for i in range(rows):
         for j in range(n):
             y[i * n + j] = <double>x[i * row_step + j * step]
+
+
+cdef inline void splat_row(rp y, double value, Py_ssize_t n) noexcept nogil:
+    """n >= 8 times the value: whole vectors, the last of which overlaps the one before."""
+    cdef Py_ssize_t j, k
+    for j in range(0, n - 8, 8):
+        for k in range(8):
+            y[j + k] = value
+    for k in range(8):
+        y[n - 8 + k] = value
+
+
+cdef inline void load_splats(rp y, const memory_t *x, Py_ssize_t rows, Py_ssize_t row_step, Py_ssize_t n) noexcept nogil:
+    """Rows of one value each."""
+    cdef Py_ssize_t i
+    if n == 5:
+        load_narrow(y, x, rows, row_step, 5, 0)
+    elif n == 6:
+        load_narrow(y, x, rows, row_step, 6, 0)
+    elif n == 7:
+        load_narrow(y, x, rows, row_step, 7, 0)
+    elif n == 8:
+        load_narrow(y, x, rows, row_step, 8, 0)
+    else:
+        for i in range(rows):
+            splat_row(y + i * n, <double>x[i * row_step], n)
 
 
 cdef inline void load_rows(rp y, const memory_t *x, Py_ssize_t rows, Py_ssize_t row_step,
@@ -186,6 +212,8 @@ cdef inline void load_rows(rp y, const memory_t *x, Py_ssize_t rows, Py_ssize_t 
         load_narrow(y, x, rows, row_step, 3, step)
     elif n == 4:
         load_narrow(y, x, rows, row_step, 4, step)
+    elif step == 0:
+        load_splats(y, x, rows, row_step, n)
     elif rows > n and step != 1 and (n <= FEW or row_step == 1):
         for j in range(n):                      # down the columns: long loops, or memory in order
             for i in range(rows):

@@ -8,6 +8,13 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 import numpy as np
 
+cdef enum:
+    MAX_PARTS = 256
+
+ctypedef fused real:
+    double
+    float
+
 
 def transposed(const int64_t[::1] indptr, const int32_t[::1] indices, int64_t columns):
     """The pattern by columns, and for each of its entries the place of that entry in the pattern by rows."""
@@ -133,3 +140,28 @@ def recovery(const int64_t[::1] indptr, const int32_t[::1] indices, const int32_
                     row[k] = indices[k]
                     column[k] = colour[i]
     return np.asarray(row), np.asarray(column)
+
+
+def collected(list parts, const int64_t[::1] places, real[::1] out):
+    """out[k] = the element at ``places[k]`` of the flat arrays ``parts``, counted on from one to the next."""
+    cdef Py_ssize_t n = len(parts), k, p
+    cdef const real *start[MAX_PARTS]
+    cdef int64_t[MAX_PARTS + 1] first
+    cdef const real[::1] part
+    cdef int64_t at
+    if n > MAX_PARTS:
+        raise ValueError(f"{n} parts, {MAX_PARTS} at the most")
+    first[0] = 0
+    for p in range(n):
+        part = parts[p]
+        first[p + 1] = first[p] + part.shape[0]
+        start[p] = &part[0] - first[p] if part.shape[0] else NULL
+    with nogil:
+        p = 0
+        for k in range(places.shape[0]):
+            at = places[k]
+            while at >= first[p + 1]:
+                p += 1
+            while at < first[p]:
+                p -= 1
+            out[k] = start[p][at]

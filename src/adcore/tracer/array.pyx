@@ -263,6 +263,8 @@ cdef class Trace:
         cdef list outputs = []
         for i in range(n):
             new[i] = self.inlined(program, <int32_t>i, &new[0], args, consts, scalars)
+            if self.tape.sources is program.sources and program.line[i] >= 0 and n_args(&program.code[i]):
+                self.tape.line[new[i]] = program.line[i]
         for i in range(program.n_results):
             outputs.append(result(self, new[program.results[i]], program.shape_tuple(program.results[i])))
         return outputs

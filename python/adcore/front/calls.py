@@ -8,7 +8,10 @@ so derivatives of every order come from it, and a rule may use any function that
 from __future__ import annotations
 
 import dataclasses
+import dis
 import functools
+import sys
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -286,4 +289,45 @@ def apply(family: Family, params: Any, shape: tuple[int, ...], *args: Any) -> An
 
 def recorded_call(call: Call, shape: tuple[int, ...], operands: list[Any]) -> Any:
     f32 = bool(operands) and all(x.dtype == np.float32 for x in operands)
-    return traced.call(call, operands, shape, np.float32 if f32 else np.float64)
+    y = traced.call(call, operands, shape, np.float32 if f32 else np.float64)
+    if may_be_caught() and traced.has_values(y):
+        try:
+            traced.known_value(y)
+        except Exception as error:
+            surroundings = traced.trace_of_value(y).surroundings
+            if surroundings is not None:
+                surroundings.changes(f"{call} raised {type(error).__name__}, which the function may catch")
+            del y  # else the traceback would keep it among the values that are wanted
+            raise
+    return y
+
+
+# -- what f does about errors ---------------------------------------------------------------------------
+
+
+def may_be_caught() -> bool:
+    """Is there a ``try`` in a function of the user's that is running?
+
+    ``try: L = np.linalg.cholesky(K)`` decides by the error: then a call must run while it is recorded.
+    """
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and of_library(frame):
+        frame = frame.f_back
+    while frame is not None and not of_library(frame):
+        if has_try(frame.f_code):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def of_library(frame: types.FrameType) -> bool:
+    return (frame.f_globals.get("__name__") or "").split(".")[0] in ("adcore", "numpy", "scipy")
+
+
+@functools.lru_cache(maxsize=4096)
+def has_try(code: types.CodeType) -> bool:
+    """Does the function catch errors, other than by ``with``?"""
+    opcodes = code.co_code[::2]
+    if "SETUP_FINALLY" in dis.opmap and "PUSH_EXC_INFO" not in dis.opmap:  # Python 3.10
+        return dis.opmap["SETUP_FINALLY"] in opcodes
+    return opcodes.count(dis.opmap["PUSH_EXC_INFO"]) > opcodes.count(dis.opmap["WITH_EXCEPT_START"])

@@ -533,6 +533,8 @@ def flat_put(a: Any, at: Any, v: Any) -> None:
             raise lost("an assignment")
         a.flat[at] = values(v)
         return
+    if not np.size(at):
+        return
     if np.ndim(v) or isinstance(v, (list, tuple)):
         v = resize(v, at.shape)
     a[np.unravel_index(at, a.shape)] = v

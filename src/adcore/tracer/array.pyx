@@ -2141,6 +2141,12 @@ def known_value(x):
     return (<Traced>x).known_value() if isinstance(x, Traced) else x
 
 
+def has_values(x):
+    """Does x have a value while it is recorded? The arguments of a derivative rule do not."""
+    cdef Trace trace = (<Traced?>x).trace
+    return not trace.standalone and not trace.blind
+
+
 def open_trace():
     """The innermost recording of this thread; None outside of any."""
     cdef list traces = open_traces()

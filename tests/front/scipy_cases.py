@@ -2,6 +2,8 @@
 
 import numpy as np
 import scipy.linalg as la
+from scipy import ndimage, signal
+from scipy.spatial import distance
 
 rng = np.random.default_rng(5)
 
@@ -204,5 +206,109 @@ LINALG_REFUSED = {
     "rsf2csf": lambda x: la.rsf2csf(x, x),
 }
 
+
+a3, b2 = np.array([1.0, -0.6, 0.2]), np.array([0.5, 0.3])
+X, K = rng.normal(size=(6, 5)), rng.normal(size=(3, 2))
+signal_12 = rng.normal(size=12)
+SOS = signal.butter(4, 0.3, output="sos")
+
+SIGNAL = {
+    "convolve": [(signal.convolve, [X, K]), (lambda a, b: signal.convolve(a, b, "same"), [zv, zv[:3]]),
+                 (lambda a, b: signal.convolve(a, b, mode="valid", method="direct"), [X, K])],
+    "convolve2d": [(signal.convolve2d, [X, K]), (lambda a, b: signal.convolve2d(a, b, "same", "symm"), [X, K]),
+                   (lambda a, b: signal.convolve2d(a, b, "valid", "wrap"), [X, K]),
+                   (lambda a, b: signal.convolve2d(a, b, "same", fillvalue=2.0), [X, K])],
+    "correlate": [(signal.correlate, [X, K]), (lambda a, b: signal.correlate(a, b, "same"), [zv, zv[:3]])],
+    "correlate2d": [(lambda a, b: signal.correlate2d(a, b, "same", "symm"), [X, K]), (signal.correlate2d, [normal(4, 4), normal(2, 3)])],
+    "detrend": [(signal.detrend, [X]), (lambda x: signal.detrend(x, 0, "constant"), [X]),
+                (lambda x: signal.detrend(x, bp=[5]), [signal_12])],
+    "fftconvolve": [(lambda a, b: signal.fftconvolve(a, b, "same"), [X, K])],
+    "filtfilt": [(lambda x: signal.filtfilt(b2, a3, x), [signal_12]),
+                 (lambda x: signal.filtfilt(b2, a3, x, axis=0, padtype="even", padlen=3), [X]),
+                 (lambda x: signal.filtfilt(b2, a3, x, padtype=None), [signal_12])],
+    "hilbert": [(signal.hilbert, [signal_12]), (lambda x: signal.hilbert(x, axis=0), [X[:5]])],
+    "lfilter": [(signal.lfilter, [b2, a3, signal_12]),
+                (lambda b, a, x: signal.lfilter(b, a, x, axis=0), [2.0 * a3, 2.0 * a3[::-1] + 3.0, X]),
+                (lambda b, a, x, zi: signal.lfilter(b, a, x, zi=zi), [b2, 2.0 * a3, signal_12, b2]),
+                (lambda b, a, x: signal.lfilter(b, a, x), [b2, a3 + 0.1j, signal_12 + 1j])],
+    "oaconvolve": [(signal.oaconvolve, [signal_12, b2])],
+    "savgol_filter": [(lambda x, mode=mode: signal.savgol_filter(x, 5, 2, deriv=1, delta=0.5, axis=0, mode=mode), [X])
+                      for mode in ("interp", "mirror", "nearest", "wrap", "constant")],
+    "sosfilt": [(lambda c, x: signal.sosfilt(np.concatenate([SOS[:, :3] * c, SOS[:, 3:]], axis=1), x), [u, signal_12])],
+}  # fmt: skip
+
+at = np.stack([rng.uniform(0.1, 4.9, size=7), rng.uniform(0.1, 3.9, size=7)])
+at[:, 0] = -0.7, 5.2
+MODES = ("reflect", "mirror", "nearest", "wrap", "constant")
+
+NDIMAGE = {
+    "affine_transform": [(lambda x, m, o: ndimage.affine_transform(x, m, o, order=1, mode="nearest"),
+                          [X, np.array([[0.9, 0.1], [-0.2, 1.1]]), np.array([0.31, 0.27])]),
+                         (lambda x: ndimage.affine_transform(x, [0.8, 1.3], order=1, output_shape=(4, 3)), [X])],
+    "convolve": [(lambda x, w, mode=mode: ndimage.convolve(x, w, mode=mode, cval=1.5), [X, K]) for mode in MODES],
+    "convolve1d": [(lambda x, w: ndimage.convolve1d(x, w, axis=0, origin=-1), [X, u]), (ndimage.convolve1d, [X, v])],
+    "correlate": [(lambda x, w: ndimage.correlate(x, w, origin=(1, 0)), [X, K])],
+    "correlate1d": [(lambda x, w: ndimage.correlate1d(x, w, 0, mode="mirror"), [X, v])],
+    "gaussian_filter": [(lambda x: ndimage.gaussian_filter(x, (0.7, 1.1), order=(0, 1)), [X]),
+                        (lambda x, s: ndimage.gaussian_filter(x, s, mode="nearest", axes=[1]), [X, np.array([0.8])])],
+    "gaussian_filter1d": [(lambda x, s, order=order: ndimage.gaussian_filter1d(x, s[0], order=order, mode="wrap"), [X, np.array([0.8])])
+                          for order in (0, 1, 2, 3)],
+    "gaussian_gradient_magnitude": [(lambda x: ndimage.gaussian_gradient_magnitude(x, 0.8), [X])],
+    "gaussian_laplace": [(lambda x: ndimage.gaussian_laplace(x, 0.8), [X])],
+    "laplace": [(lambda x: ndimage.laplace(x, mode="wrap"), [X])],
+    "map_coordinates": [(lambda x, c, mode=mode: ndimage.map_coordinates(x, c, order=1, mode=mode, cval=0.5), [X, at])
+                        for mode in ("constant", "nearest")],
+    "prewitt": [(lambda x: ndimage.prewitt(x, 0), [X])],
+    "shift": [(lambda x, s: ndimage.shift(x, s, order=1, mode="nearest"), [X, np.array([0.3, -1.4])])],
+    "sobel": [(ndimage.sobel, [X])],
+    "uniform_filter": [(lambda x: ndimage.uniform_filter(x, (2, 3)), [X])],
+    "uniform_filter1d": [(lambda x: ndimage.uniform_filter1d(x, 4, 0, mode="constant", origin=1), [X])],
+}  # fmt: skip
+
+P3, Q3, weights = rng.normal(size=(3, 4)), rng.normal(size=(5, 4)), rng.random(4) + 0.1
+
+DISTANCE = {
+    **{name: [(getattr(distance, name), [v, v[::-1] ** 2]),
+              (lambda u, v, name=name: getattr(distance, name)(u, v, w=weights), [v, v[::-1] ** 2])]
+       for name in ("braycurtis canberra chebyshev cityblock correlation cosine euclidean minkowski sqeuclidean").split()},
+    "mahalanobis": [(lambda a, b, m: distance.mahalanobis(a, b, spd(m)), [v, v[::-1] ** 2, A])],
+    "seuclidean": [(lambda a, b, w: distance.seuclidean(a, b, w * w), [v, v[::-1] ** 2, weights])],
+    "jensenshannon": [(lambda p, q: distance.jensenshannon(p * p, q * q, 2.0), [v, v[::-1] + 0.1])],
+    "cdist": [(lambda a, b, name=name: distance.cdist(a, b, name), [P3, Q3]) for name in
+              ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "correlation", "canberra", "braycurtis", "seuclidean",
+               "mahalanobis")]
+             + [(lambda a, b: distance.cdist(a, b, "minkowski", p=3), [P3, Q3])],
+    "pdist": [(lambda a: distance.pdist(a), [Q3]), (lambda a: distance.pdist(a, "cosine"), [Q3]),
+              (lambda a: distance.pdist(a, "seuclidean"), [Q3])],
+    "squareform": [(lambda a: distance.squareform(distance.pdist(a)), [Q3]), (distance.squareform, [v[:3]]),
+                   (lambda a: distance.squareform(a + a.T - 2 * np.diag(np.diag(a))), [S])],
+}  # fmt: skip
+DISTANCE_ON_VALUES = {
+    "is_valid_dm": lambda x: distance.is_valid_dm(x + x.T),
+    "is_valid_y": lambda x: distance.is_valid_y(x[0, :3]),
+    "num_obs_dm": lambda x: distance.num_obs_dm(np.abs(x + x.T) - np.diag(np.diag(np.abs(x + x.T)))),
+    "num_obs_y": lambda x: distance.num_obs_y(x[0, :3]),
+}
+DISTANCE_REFUSED = {name: lambda x, name=name: getattr(distance, name)(x[0], x[1]) for name in
+                    "dice jaccard rogerstanimoto russellrao sokalsneath yule hamming".split()}  # fmt: skip
+DISTANCE_REFUSED["directed_hausdorff"] = lambda x: distance.directed_hausdorff(x, x)[0]
+
 # module -> functions that are differentiated, computed on values, refused (those that do not take one matrix)
-MODULES = {"scipy.linalg": (LINALG, LINALG_ON_VALUES, LINALG_REFUSED)}
+MODULES = {
+    "scipy.linalg": (LINALG, LINALG_ON_VALUES, LINALG_REFUSED),
+    "scipy.signal": (SIGNAL, {}, {}),
+    "scipy.ndimage": (NDIMAGE, {}, {}),
+    "scipy.spatial.distance": (DISTANCE, DISTANCE_ON_VALUES, DISTANCE_REFUSED),
+}
+
+# distributions -> shapes that are differentiated, and the methods beside the density (with those whose shapes are constant)
+inside_x = np.array([0.3, 0.9, 0.6])
+STATS = {
+    "norm": ([], "cdf sf logcdf logsf ppf"), "expon": ([], "cdf sf logcdf logsf ppf"), "uniform": ([], "cdf sf logcdf ppf"),
+    "laplace": ([], "cdf sf ppf"), "logistic": ([], "cdf sf logcdf logsf ppf"), "cauchy": ([], "cdf sf ppf"),
+    "gumbel_r": ([], "cdf sf logcdf ppf"), "halfnorm": ([], "cdf sf"), "halfcauchy": ([], "cdf sf"), "rayleigh": ([], "cdf sf logsf"),
+    "lognorm": ([0.7], "cdf sf logcdf logsf ppf"), "gamma": ([1.7], "cdf* sf* logcdf* ppf*"), "chi2": ([3.3], "cdf* sf*"),
+    "invgamma": ([1.7], "cdf* sf*"), "beta": ([1.7, 2.2], "cdf* sf* ppf*"), "t": ([3.3], "cdf* sf* ppf*"),
+    "pareto": ([1.7], "cdf sf logsf"), "weibull_min": ([1.7], "cdf sf logsf ppf"),
+}  # fmt: skip
+COUNTS = {"poisson": [1.7], "bernoulli": [0.3], "geom": [0.3], "binom": [9.0, 0.3], "nbinom": [2.5, 0.3]}

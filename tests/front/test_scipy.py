@@ -6,8 +6,13 @@ import warnings
 import numpy as np
 import pytest
 import scipy.interpolate
+import scipy.linalg
+import scipy.ndimage
+import scipy.signal
+import scipy.stats
 from adcore.front import ledger, libraries
 from adcore.testing import check_grads
+from scipy.stats import norm as norm_of_scipy
 
 import adcore
 from adcore import errors
@@ -31,7 +36,7 @@ def names(module, status):
     return sorted(name for name, known in ledger.scipy_status(module).items() if known == status)
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", ["scipy.linalg", "scipy.spatial.distance"])
 def test_every_function_is_in_the_ledger(module):
     assert names(module, None) == []
 
@@ -107,9 +112,87 @@ def test_refused_function(module, name):
         adcore.gradient(lambda x: f(x), np.eye(4) + 0.1)
 
 
-def test_a_real_matrix_on_the_branch_cut_is_refused():
-    import scipy.linalg
+def places_of(name):
+    """Points of the support, away from its ends."""
+    return scipy_cases.inside_x + (1.5 if name == "pareto" else 0.0)
 
+
+@pytest.mark.parametrize("name", scipy_cases.STATS)
+@pytest.mark.parametrize("keywords", [False, True])
+def test_log_density(name, keywords):
+    shapes, _ = scipy_cases.STATS[name]
+    dist = getattr(scipy.stats, name)
+
+    def f(x, loc, scale, *shapes):
+        found = dist.logpdf(x, *shapes, loc=loc, scale=scale) if keywords else dist(*shapes, loc, scale).logpdf(x)
+        return found + dist.pdf(x, *shapes, loc, scale)
+
+    x = places_of(name)
+    check_grads(f, [x, 0.05 - 0.4 * (name == "pareto"), 1.1, *shapes], order=2, rtol=2e-5, directions=1)
+    outside = adcore.vjp(lambda x: dist.logpdf(x, *shapes), np.array([-7.3, 7.3]))[0]
+    np.testing.assert_allclose(outside, dist.logpdf([-7.3, 7.3], *shapes), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name, method", [(name, m) for name, (_, methods) in scipy_cases.STATS.items() for m in methods.split()])
+def test_methods_of_distributions(name, method):
+    shapes, _ = scipy_cases.STATS[name]
+    f = getattr(getattr(scipy.stats, name), method.rstrip("*"))
+    x = places_of(name) * (0.4 if method.startswith("ppf") else 1.0)
+    moved = [] if method.endswith("*") else shapes
+    check_grads(lambda x, loc, scale, *more: f(x, *(more or shapes), loc=loc, scale=scale), [x, 0.02, 1.2, *moved], rtol=2e-5, directions=2)
+    if not method.startswith("ppf"):
+        far = np.array([-7.3, 7.3])
+        np.testing.assert_allclose(adcore.vjp(lambda x: f(x, *shapes), far)[0], f(far, *shapes), rtol=1e-9)
+    if moved != shapes:
+        with pytest.raises(errors.AdcoreError, match=r"scipy\.special"):
+            adcore.gradient(lambda a: np.sum(f(x, a, *shapes[1:])), shapes[0])
+
+
+@pytest.mark.parametrize("name", scipy_cases.COUNTS)
+def test_log_mass(name):
+    shapes, k = scipy_cases.COUNTS[name], np.array([1.0, 0.0, 1.0, 3.0, 2.5])
+    dist = getattr(scipy.stats, name)
+    known = shapes[:1] if name == "binom" else []
+    moved = shapes[len(known) :]
+    np.testing.assert_allclose(adcore.vjp(lambda *s: dist.logpmf(k, *known, *s), *moved)[0], dist.logpmf(k, *shapes), rtol=1e-11)
+    check_grads(lambda *s: dist.pmf(k, *known, *s), moved, order=2, rtol=2e-5, directions=1)
+
+
+def test_multivariate_normal():
+    def f(x, m, a):
+        cov = a @ a.T + np.eye(3)
+        one = scipy.stats.multivariate_normal.logpdf(x[0], m, cov)
+        return scipy.stats.multivariate_normal(m, cov).logpdf(x) + one + scipy.stats.multivariate_normal.pdf(x, m, np.abs(m) + 1.0)
+
+    check_grads(f, [rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=(3, 3))], order=2, rtol=2e-5, directions=1)
+
+
+prior = scipy.stats.norm(0.3, 2.0)
+
+
+def test_distributions_that_were_made_outside():
+    check_grads(lambda x: prior.logpdf(x) + prior.cdf(x), [rng.normal(size=4)], order=2, rtol=2e-5)
+    check_grads(lambda x: norm_of_scipy.logsf(x, scale=2.0), [rng.normal(size=4)], rtol=2e-5)
+    f = adcore.compile(adcore.value_and_grad(lambda x: np.sum(prior.logpdf(x))))
+    x = rng.normal(size=4)
+    np.testing.assert_allclose(f(x)[1], -(x - 0.3) / 4.0)
+    np.testing.assert_allclose(f(x)[0], prior.logpdf(x).sum())
+
+
+def test_other_methods_and_distributions_are_refused():
+    with pytest.raises(errors.NotDifferentiable, match=r"test_scipy.py:\d+: scipy.stats.bernoulli.cdf has no derivative"):
+        adcore.gradient(lambda p: scipy.stats.bernoulli.cdf(0.0, p), 0.3)
+    with pytest.raises(errors.AdcoreError, match=r"test_scipy.py:\d+"):
+        adcore.gradient(lambda x: np.sum(scipy.stats.skewnorm.logpdf(x, 2.0)), np.ones(3))
+    for f, name in ((scipy.signal.medfilt, "signal.medfilt"), (scipy.ndimage.median_filter, "ndimage.median_filter"),
+                    (scipy.signal.welch, "signal.welch"), (scipy.stats.zscore, "stats.zscore")):  # fmt: skip
+        with pytest.raises(errors.NotDifferentiable, match=rf"test_scipy.py:\d+: scipy.{name} has no derivative in adcore"):
+            adcore.gradient(lambda x, f=f: np.sum(f(x)[0]), np.ones(8))
+    with pytest.raises(errors.NotDifferentiable, match=r"order=3.*use order=1"):
+        adcore.gradient(lambda x: np.sum(scipy.ndimage.shift(x, 0.5)), np.ones(8))
+
+
+def test_a_real_matrix_on_the_branch_cut_is_refused():
     with pytest.raises(errors.NotDifferentiable, match=r"test_scipy.py:\d+: scipy.linalg.logm: .*branch cut.*choose a side"):
         adcore.gradient(lambda a: np.sum(scipy.linalg.logm(a).real), np.diag([-1.0, 2.0]))
 
@@ -123,16 +206,20 @@ def test_a_function_in_no_table_says_that_it_wants_plain_arrays():
 
 
 def test_arguments_given_by_name_are_seen():
-    import scipy.linalg
-
     a = scipy_cases.A
     g = adcore.gradient(lambda a: np.sum(scipy.linalg.solve(a=a, b=np.ones(4))), a)
     np.testing.assert_allclose(g, adcore.gradient(lambda a: np.sum(np.linalg.solve(a, np.ones(4))), a))
 
 
-def test_compiled_with_pivots_that_change():
-    import scipy.linalg
+def test_functions_that_are_defaults_of_arguments_have_twins():
+    def f(a, solve=scipy.linalg.solve, *, log=scipy.stats.norm.logpdf):
+        return np.sum(log(solve(a, np.ones(4))))
 
+    check_grads(lambda a: f(a), [scipy_cases.A])
+    check_grads(f, [scipy_cases.A])
+
+
+def test_compiled_with_pivots_that_change():
     f = adcore.compile(adcore.grad(lambda a: np.sum(scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), np.ones(3)))))
     a = rng.normal(size=(3, 3)) + 3 * np.eye(3)
     for x in (a, a + 0.01, a[::-1], a):

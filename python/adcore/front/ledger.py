@@ -55,14 +55,21 @@ def special_status() -> dict[str, str]:
 
 
 # SciPy's modules that the ledger lists name by name; scipy.special has its own rows above
-SCIPY = ("scipy.linalg",)
+SCIPY = ("scipy.linalg", "scipy.signal", "scipy.ndimage", "scipy.spatial.distance")
 
 
 def scipy_status(module: str) -> dict[str, str | None]:
-    """The public functions of one of SciPy's modules, and what adcore does with them; None: not in its table."""
+    """The public functions of one of SciPy's modules, and what adcore does with them; None: not in its table, and so
+    refused where it wants plain arrays."""
     found = importlib.import_module(module)
     names = [name for name in found.__all__ if isinstance(getattr(found, name), types.FunctionType)]
     return {name: libraries.table(module).status(name) for name in sorted(names)}
+
+
+def distributions() -> list[str]:
+    """The distributions of scipy.stats that adcore knows."""
+    importlib.import_module("scipy.stats")
+    return sorted(libraries.table("scipy.stats").twins)
 
 
 def fixed_arguments() -> dict[str, list[str]]:

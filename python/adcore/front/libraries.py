@@ -38,6 +38,10 @@ SUBJECTS = {
     "scipy.special": ".special",
     "scipy.linalg": ".scipy_linalg",
     "scipy.fft": ".fft",
+    "scipy.signal": ".scipy_signal",
+    "scipy.ndimage": ".scipy_ndimage",
+    "scipy.stats": ".scipy_stats",
+    "scipy.spatial.distance": ".scipy_distance",
     "scipy.optimize": "..integrations.optimize",
 }
 
@@ -128,3 +132,12 @@ def library_function(f: Any) -> Any:
         if is_scipy(module) and getattr(sys.modules.get(module), name, None) is f:
             return stand_in(module, name)
     return f
+
+
+def instance(value: Any) -> Any:
+    """What stands for an object of SciPy: a distribution of scipy.stats."""
+    if not str(type(value).__module__).startswith("scipy.stats."):
+        return value
+    from . import scipy_stats
+
+    return scipy_stats.instance(value)

@@ -26,7 +26,7 @@ import numpy as np
 
 from ..tracer import array as traced
 from . import complex, dispatch, modules
-from .libraries import is_scipy, library_function, stand_in
+from .libraries import instance, is_scipy, library_function, stand_in
 
 LIBRARIES = ("numpy", "scipy", "math", "adcore")
 STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
@@ -304,6 +304,9 @@ class Rebinder:
         if isinstance(value, types.MethodType):
             if isinstance(value.__self__, Numpy):
                 return getattr(self.numpy, value.__name__)
+            owner = instance(value.__self__)
+            if owner is not value.__self__:
+                return getattr(owner, value.__name__)
             f = self.function(value.__func__) if isinstance(value.__func__, types.FunctionType) else value.__func__
             return value if f is value.__func__ else types.MethodType(f, value.__self__)
         if isinstance(value, functools.partial):
@@ -318,7 +321,7 @@ class Rebinder:
             return value if name is None else getattr(self.numpy, name)
         if type(value).__module__ == "uarray":  # the functions of scipy.fft
             return library_function(value)
-        return value
+        return instance(value)
 
     def function(self, f: types.FunctionType) -> Any:
         """A copy of a user's function whose names are twins; a library's function as it is."""
@@ -341,8 +344,8 @@ class Rebinder:
         for name in IMPORTS_NEED:
             if name in f.__globals__:
                 namespace[name] = f.__globals__[name]
-        copy = types.FunctionType(code, namespace, f.__name__, f.__defaults__, self.closure(f))
-        copy.__kwdefaults__ = f.__kwdefaults__
+        copy = types.FunctionType(code, namespace, f.__name__, self.defaults(f.__defaults__), self.closure(f))
+        copy.__kwdefaults__ = f.__kwdefaults__ and dict(zip(f.__kwdefaults__, self.defaults(f.__kwdefaults__.values()), strict=True))
         copy.__dict__.update(f.__dict__)
         if "__wrapped__" in copy.__dict__:
             copy.__dict__["__wrapped__"] = f.__dict__["__wrapped__"]
@@ -351,6 +354,10 @@ class Rebinder:
             if name in f.__globals__:
                 namespace[name] = self.read(f.__globals__[name], f.__globals__, name)
         return copy
+
+    def defaults(self, values: Any) -> Any:
+        """Twins of the functions that stand for arguments which are not given."""
+        return values and tuple(self.twin(value) if callable(value) else value for value in values)
 
     def read(self, value: Any, container: Any, key: Any) -> Any:
         """The twin of something that a function reads from its surroundings."""
@@ -418,7 +425,7 @@ def shared_twin(value: Any) -> Any:
         found = library_function(value)
         if found is not value:
             return found
-    return takes_lists(value) if isinstance(value, OVERRIDABLE) else value
+    return takes_lists(value) if isinstance(value, OVERRIDABLE) else instance(value)
 
 
 def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ MODULES = [
     "adcore.testing",
     "adcore.config",
     "adcore.inspect",
+    "adcore.integrations.integrate",
     "adcore.integrations.optimize",
 ]
 

@@ -43,6 +43,7 @@ SUBJECTS = {
     "scipy.stats": ".scipy_stats",
     "scipy.spatial.distance": ".scipy_distance",
     "scipy.optimize": "..integrations.optimize",
+    "scipy.integrate": "..integrations.integrate",
 }
 
 

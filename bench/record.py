@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -72,11 +73,14 @@ def main():
             Recording(case, (x,), {}, (0,))
             best = min(best, time.perf_counter() - start)
         print(f"{case.__name__:18s}{1e9 * best / COUNT / per_round:8.0f} ns{'' if aim is None else f'   aim {aim}'}")
-    for name in NAMES:
-        root = pathlib.Path(__file__).resolve().parent.parent
-        out = subprocess.run([sys.executable, "-c", FIRST_CALL, name], cwd=root, capture_output=True, text=True, check=True).stdout
-        imported, first = map(float, out.split())
-        print(f"first gradient of {name:12s}{first:8.1f} ms   aim 50   (import adcore {imported:.1f} ms after numpy)", flush=True)
+    root = pathlib.Path(__file__).resolve().parent.parent
+    with tempfile.TemporaryDirectory() as cache:  # compiled modules, as an installed package has them
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPYCACHEPREFIX": cache}
+        for name in NAMES:
+            command = [sys.executable, "-c", FIRST_CALL, name]
+            runs = [subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True).stdout for _ in range(4)]
+            imported, first = (min(times) for times in zip(*(map(float, run.split()) for run in runs), strict=True))
+            print(f"first gradient of {name:12s}{first:8.1f} ms   aim 50   (import adcore {imported:.1f} ms after numpy)", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 from cython cimport final
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from adcore.passes.affine cimport Map
 from adcore.tape.program cimport Instr, Program
 
@@ -8,7 +8,7 @@ from adcore.tape.program cimport Instr, Program
 cdef class Builder:
     cdef readonly Program out
     cdef int32_t line               # source line of what is emitted next
-    cdef int32_t *table             # hash table of value numbers
+    cdef uint64_t *table            # hash table: upper half of an instruction's hash, then its value number
     cdef int64_t table_size, table_used
     cdef int32_t[256] recent_maps
     cdef int32_t[64] recent_reals
@@ -35,7 +35,8 @@ cdef class Builder:
     cdef int32_t rule_number(self, object rule) except -1
     cdef list inline(self, Program program, list inputs)
     cdef bint number(self, int32_t value, double *number) noexcept
-    cdef int64_t slot_of(self, const Instr *instr, bint fresh) noexcept
+    cdef int64_t slot_of(self, const Instr *instr, uint64_t h, bint fresh) noexcept
+    cdef void enter(self, Py_ssize_t value) noexcept
     cdef int start_from(self, Program program, Py_ssize_t expected) except -1
     cdef void remember_map(self, const Instr *instr) noexcept
     cdef bint negates(self, const Instr *instr, uint8_t dtype) noexcept

@@ -36,6 +36,10 @@ cdef uint64_t hash_instr(const Instr *instr) noexcept nogil:
     return h ^ (h >> 31)
 
 
+cdef uint64_t FREE = <uint64_t>0xFFFFFFFFFFFFFFFF        # a slot without an instruction
+cdef uint64_t TAG = <uint64_t>0xFFFFFFFF00000000
+
+
 cdef bint same_instr(const Instr *a, const Instr *b) noexcept nogil:
     cdef const uint64_t *v = <const uint64_t *>a
     cdef const uint64_t *w = <const uint64_t *>b
@@ -64,7 +68,7 @@ cdef class Builder:
     """Builds one program; ``like`` is the program it is made from, ``expected`` how long it may get."""
 
     def __cinit__(self, Program like, bint rewrites=True, Py_ssize_t expected=0):
-        cdef int k
+        cdef Py_ssize_t k
         self.out = like.empty_like()
         self.out.simplified = rewrites
         self.rewrites = rewrites
@@ -72,11 +76,11 @@ cdef class Builder:
         self.table_size = 64
         while self.table_size < 4 * max(like.length, expected // 2):
             self.table_size *= 2
-        self.table = <int32_t *>PyMem_RawMalloc(self.table_size * sizeof(int32_t))
+        self.table = <uint64_t *>PyMem_RawMalloc(self.table_size * sizeof(uint64_t))
         if self.table == NULL:
             raise MemoryError()
         for k in range(self.table_size):
-            self.table[k] = -1
+            self.table[k] = FREE
         for k in range(256):
             self.recent_maps[k] = -1
         for k in range(64):
@@ -92,7 +96,7 @@ cdef class Builder:
         self.out = program.with_room(expected)
         for i in range(program.length):
             instr = &self.out.code[i]
-            self.table[self.slot_of(instr, True)] = <int32_t>i
+            self.enter(i)
             if instr.op == AD_OP_LITERAL:
                 self.recent_reals[real_slot(self.out.reals[instr.param])] = instr.param
             elif is_map_op(instr.op):
@@ -113,40 +117,47 @@ cdef class Builder:
     cdef int grow_table(self) except -1:
         cdef int64_t size = self.table_size * 2
         cdef Py_ssize_t k
-        cdef int32_t *table = <int32_t *>PyMem_RawMalloc(size * sizeof(int32_t))
+        cdef uint64_t *table = <uint64_t *>PyMem_RawMalloc(size * sizeof(uint64_t))
         if table == NULL:
             raise MemoryError()
         for k in range(size):
-            table[k] = -1
+            table[k] = FREE
         PyMem_RawFree(self.table)
         self.table = table
         self.table_size = size
         for k in range(self.out.length):
-            table[self.slot_of(&self.out.code[k], True)] = <int32_t>k
+            self.enter(k)
         return 0
 
-    cdef int64_t slot_of(self, const Instr *instr, bint fresh) noexcept:
-        """Where the instruction stands in the table, or the free slot where it belongs (``fresh``: it is not there).
+    cdef void enter(self, Py_ssize_t value) noexcept:
+        """Put an instruction into the table that is not there."""
+        cdef uint64_t h = hash_instr(&self.out.code[value])
+        self.table[self.slot_of(&self.out.code[value], h, True)] = (h & TAG) | <uint64_t>value
+
+    cdef int64_t slot_of(self, const Instr *instr, uint64_t h, bint fresh) noexcept:
+        """Where the instruction of this hash stands in the table, or the free slot where it belongs (``fresh``: it is not there).
 
         First a window near its largest argument, so that a program in order walks the table in
         order (a third of the time of a million-instruction program goes into cache misses here);
-        when that is full, anywhere. Nothing is ever removed, so a full window stays full.
+        when that is full, anywhere. Nothing is ever removed, so a full window stays full. Other instructions
+        are told apart by a part of their hash: they are not looked at.
         """
         cdef int64_t mask = self.table_size - 1, at, k
-        cdef uint64_t h = hash_instr(instr)
         cdef int64_t near
-        cdef int32_t found
+        cdef uint64_t found
         if 1 <= instr.nargs <= 3:
             near = 2 * <int64_t>max(instr.x1, instr.x2, instr.x3)
             for k in range(WINDOW):
                 at = (near + ((k + <int64_t>(h & (WINDOW - 1))) & (WINDOW - 1))) & mask
                 found = self.table[at]
-                if found < 0 or not fresh and same_instr(&self.out.code[found], instr):
+                if found == FREE or not fresh and (found ^ h) & TAG == 0 and same_instr(
+                        &self.out.code[<int32_t>found], instr):
                     return at
         at = <int64_t>(h >> 8) & mask
         while True:
             found = self.table[at]
-            if found < 0 or not fresh and same_instr(&self.out.code[found], instr):
+            if found == FREE or not fresh and (found ^ h) & TAG == 0 and same_instr(
+                    &self.out.code[<int32_t>found], instr):
                 return at
             at = (at + 1) & mask
 
@@ -155,6 +166,7 @@ cdef class Builder:
         """The value of this very instruction, new or known (common subexpressions)."""
         cdef Instr instr
         cdef int64_t at
+        cdef uint64_t h
         cdef int32_t found
         instr.op = op
         instr.dtype = dtype
@@ -164,12 +176,13 @@ cdef class Builder:
         instr.x3 = x3
         instr.shape = shape
         instr.param = param
-        at = self.slot_of(&instr, False)
-        if self.table[at] >= 0:
-            return self.table[at]
+        h = hash_instr(&instr)
+        at = self.slot_of(&instr, h, False)
+        if self.table[at] != FREE:
+            return <int32_t>self.table[at]
         found = self.out.append(op, dtype, nargs, x1, x2, x3, shape, param)
         self.out.line[found] = self.line
-        self.table[at] = found
+        self.table[at] = (h & TAG) | <uint64_t>found
         self.table_used += 1
         if 2 * self.table_used > self.table_size:
             self.grow_table()

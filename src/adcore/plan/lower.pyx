@@ -4,7 +4,7 @@ from cython cimport final
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.stdlib cimport qsort
+from libc.string cimport memcpy, memset
 
 from adcore.optable.opcodes cimport (
     AD_OP_ACCUMULATE, AD_OP_CALL, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
@@ -49,12 +49,33 @@ cdef struct Ranked:         # a scalar instruction and its place in the schedule
     int32_t root
 
 
-cdef int by_key(const void *a, const void *b) noexcept nogil:
-    cdef const Ranked *x = <const Ranked *>a
-    cdef const Ranked *y = <const Ranked *>b
-    if x.key != y.key:
-        return -1 if x.key < y.key else 1
-    return -1 if x.value < y.value else 1
+cdef void sort_ranked(Ranked *items, Ranked *spare, Py_ssize_t n) noexcept nogil:
+    """By key, equal keys in the order they are in: digit by digit, those left out that all keys share."""
+    cdef Py_ssize_t[256] count
+    cdef Py_ssize_t i, at, before
+    cdef uint64_t differ = 0
+    cdef Ranked *start = items
+    cdef int shift, digit
+    for i in range(1, n):
+        differ |= items[i].key ^ items[0].key
+    for shift in range(0, 64, 8):
+        if (differ >> shift) & 255 == 0:
+            continue
+        memset(count, 0, sizeof(count))
+        for i in range(n):
+            count[(items[i].key >> shift) & 255] += 1
+        at = 0
+        for digit in range(256):
+            before = at
+            at += count[digit]
+            count[digit] = before
+        for i in range(n):
+            digit = <int>((items[i].key >> shift) & 255)
+            spare[count[digit]] = items[i]
+            count[digit] += 1
+        items, spare = spare, items
+    if items != start:
+        memcpy(start, items, n * sizeof(Ranked))
 
 
 cdef struct Lane:           # a virtual register of a block step
@@ -71,18 +92,21 @@ cdef struct Loaded:         # a read that the current group has made already
 
 cdef struct Extent:         # the bytes that an access of the step touches lie between low and high
     int64_t low, high
-    int64_t highest         # of this and those before it, in the order of ``by_low``
+    int64_t highest         # of this and those before it, in the order of ``sort_extents``
     int32_t slot, access
 
 
-cdef int by_low(const void *a, const void *b) noexcept nogil:
-    cdef const Extent *x = <const Extent *>a
-    cdef const Extent *y = <const Extent *>b
-    if x.slot != y.slot:
-        return -1 if x.slot < y.slot else 1
-    if x.low != y.low:
-        return -1 if x.low < y.low else 1
-    return -1 if x.access < y.access else 1
+cdef void sort_extents(Extent *items, int32_t n) noexcept nogil:
+    """By slot, then by the first byte. There are few, and they are nearly in order."""
+    cdef Extent item
+    cdef int32_t i, k
+    for i in range(1, n):
+        item = items[i]
+        k = i
+        while k > 0 and (items[k - 1].slot > item.slot or items[k - 1].slot == item.slot and items[k - 1].low > item.low):
+            items[k] = items[k - 1]
+            k -= 1
+        items[k] = item
 
 
 @final
@@ -97,7 +121,7 @@ cdef class Lowering:
     cdef int32_t *mark          # group in which lane_of / level of a value is valid
     cdef int32_t *lane_of
     cdef int32_t *first_loaded  # reads of a root made by the current group
-    cdef Pool lanes, loaded, elements, ranked, free_regs
+    cdef Pool lanes, loaded, elements, ranked, spare, free_regs
     cdef Pool extents           # Extent of each store of the step
     cdef Pool meets             # uint8, for each access of the step: a load and a store that share an element
 
@@ -109,6 +133,7 @@ cdef class Lowering:
         pool_init(&self.loaded, sizeof(Loaded))
         pool_init(&self.elements, sizeof(int64_t))
         pool_init(&self.ranked, sizeof(Ranked))
+        pool_init(&self.spare, sizeof(Ranked))
         pool_init(&self.free_regs, sizeof(int32_t))
         pool_init(&self.extents, sizeof(Extent))
         pool_init(&self.meets, 1)
@@ -126,6 +151,7 @@ cdef class Lowering:
         pool_free(&self.loaded)
         pool_free(&self.elements)
         pool_free(&self.ranked)
+        pool_free(&self.spare)
         pool_free(&self.free_regs)
         pool_free(&self.extents)
         pool_free(&self.meets)
@@ -259,14 +285,15 @@ cdef class Lowering:
     cdef int rank(self, int32_t group) except -1:
         """Order a group's scalars by level and opcode, and number them in that order."""
         cdef int32_t value = (<Seed *>self.fusion.groups.data)[group].head
-        cdef int32_t level, root, first = <int32_t>self.ranked.n
+        cdef int32_t level, root, first = <int32_t>self.ranked.n, n = (<Seed *>self.fusion.groups.data)[group].count
         cdef Instr instr
         cdef Ranked *ranked
         cdef int k
+        ranked = <Ranked *>pool_add(&self.ranked, n) - 1
         while value >= 0:
             instr = self.scalar_form(value)
             level = 0
-            ranked = <Ranked *>pool_add(&self.ranked, 1)
+            ranked += 1
             ranked.root = -1
             if instr.op == AD_OP_VIEW:
                 ranked.root = instr.x1
@@ -281,7 +308,8 @@ cdef class Lowering:
                 <uint64_t>instr.dtype << 20) | (<uint64_t>(ranked.root + 1) & 0xFFFFF)
             ranked.value = value
             value = self.fusion.next_member[value]
-        qsort(<Ranked *>self.ranked.data + first, self.ranked.n - first, sizeof(Ranked), by_key)
+        self.spare.n = 0
+        sort_ranked(<Ranked *>self.ranked.data + first, <Ranked *>pool_add(&self.spare, n), n)
         for k in range(first, <int>self.ranked.n):
             self.layout.new_scalar((<Ranked *>self.ranked.data)[k].value)
         # the group finds its slice again through its head
@@ -960,7 +988,7 @@ cdef class Lowering:
         for i in range(n):
             self.extent(step, &access[step.n_loads + i], &extents[i])
             extents[i].access = step.n_loads + i
-        qsort(extents, n, sizeof(Extent), by_low)
+        sort_extents(extents, n)
         for i in range(n):
             extents[i].highest = extents[i].high
             if i and extents[i - 1].slot == extents[i].slot:

@@ -74,7 +74,7 @@ _global = initial()
 _lock = threading.Lock()
 _local: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("adcore_config", default=None)
 _tables: dict[tuple[bool, bool, str], Any] = {}
-_live: dict[int, tuple[dict[str, Any], Any]] = {}
+_live: dict[int, tuple[dict[str, Any], tuple[bool | str, int, Any]]] = {}
 
 
 def current() -> dict[str, Any]:
@@ -124,19 +124,25 @@ def variant() -> str:
     return _name(c["unchecked"], c["noalias"], c["isa"])
 
 
-def kernel_table() -> Any:
-    """The live kernel table, a capsule. The build behind it is imported when it is first live."""
+def live() -> tuple[bool | str, int, Any]:
+    """What every sweep asks for: when to optimise, how many threads, and the kernel table (`kernel_table`)."""
     local = _local.get()
     if local is None:
         settings = _global
         found = _live.get(id(settings))  # every change makes a new dict; the entry keeps its id taken
         if found is not None:
             return found[1]
-        table = _table(settings)
+        answer = settings["optimise"], settings["threads"], _table(settings)
         _live.clear()
-        _live[id(settings)] = (settings, table)
-        return table
-    return _table({**_global, **local})
+        _live[id(settings)] = (settings, answer)
+        return answer
+    settings = {**_global, **local}
+    return settings["optimise"], settings["threads"], _table(settings)
+
+
+def kernel_table() -> Any:
+    """The live kernel table, a capsule. The build behind it is imported when it is first live."""
+    return live()[2]
 
 
 def _table(c: dict[str, Any]) -> Any:

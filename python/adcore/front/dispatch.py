@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import errors, trees
 from ..tracer import array as traced
+from ..tracer import twins
 
 TABLE: dict[Any, Callable[..., Any]] = {}
 # functions of the table that take complex arguments as well
@@ -73,6 +74,24 @@ def load() -> None:
         sorting,
         special,
     )
+
+    traced.add_methods(METHODS)
+
+
+def implementation(func: Any) -> Any:
+    """What records a function of NumPy's; None where nothing does."""
+    load()
+    return TABLE.get(func)
+
+
+def row(uf: np.ufunc) -> int | None:
+    """The row of the op table that a ufunc of any library is, by its name; None where it is more than a row, or unknown."""
+    load()
+    name = uf.__name__
+    return None if name in UFUNCS or name in traced.optable.UFUNC_OP else traced.optable.OPCODE.get(name.upper())
+
+
+twins.implemented_by(implementation, row)
 
 
 def values(tree: Any) -> Any:

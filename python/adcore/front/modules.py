@@ -22,6 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from ..tracer import twins
+from ..tracer.names import ABSENT
+
 LIBRARIES = frozenset({"numpy", "scipy", "math", "adcore"})
 STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
 SITE = tuple({sysconfig.get_paths()[k] for k in ("purelib", "platlib")})
@@ -63,11 +66,14 @@ class Shared:
         return getattr(self.plain, name)
 
 
+STAND_INS = frozenset({Shared, *twins.KINDS})
+
+
 def plain(value: Any, container: Any = None, key: Any = None) -> Any:
     """What a twin, found under a key of a namespace, stands for; other values as they are."""
     if value is SHARED:
         return np
-    if isinstance(value, Shared):
+    if type(value) in STAND_INS:
         return value.plain
     held = _swapped.get((id(container), key))
     return held.there if held is not None and held.twin is value else value
@@ -150,7 +156,6 @@ def reached(roots: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 # -- which names -----------------------------------------------------------------------------
 
-ABSENT = object()
 Entry = tuple[dict[str, Any], str, Any, Any]  # namespace, name, what is there, the twin
 
 

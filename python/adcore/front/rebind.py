@@ -7,7 +7,11 @@ names and the user's own functions stand as twins. Nothing is ever patched: NumP
 closures stay as they are, so there is nothing to restore when f raises, and traces in other threads see nothing.
 
 The alternative, to swap names in the user's globals and restore them afterwards, is visible to other
-threads and costs two writes a name. A copy costs about a microsecond a call.
+threads and costs two writes a name. It is left for what copies do not reach (``modules``), and skipped where everything that f
+names and is given leads to copies and libraries only.
+
+The copies of one recording serve the next one of the same function, as long as all names stand for what they stood for
+(`Space`) and nobody has kept a copy beyond its recording.
 """
 
 from __future__ import annotations
@@ -19,12 +23,14 @@ import math
 import operator
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from ..tracer import array as traced
+from ..tracer import twins
+from ..tracer.names import ABSENT, Copies, Space, is_inert
 from . import complex, dispatch, modules
 from .libraries import instance, is_scipy, library_function, stand_in
 
@@ -40,22 +46,18 @@ TAKE_SEQUENCES = {
 }  # fmt: skip
 
 
-@functools.cache
-def takes_lists(f: Any) -> Any:
-    """A function of NumPy's or SciPy's so that lists of traced values will do for its arrays; anything else as it is."""
-    return traced.TakesLists(f) if isinstance(f, OVERRIDABLE) and f not in TAKE_SEQUENCES else f
+twins.take_sequences(TAKE_SEQUENCES)
 
 
 class Namespace:
-    """A module of NumPy's whose functions take lists of traced values."""
+    """A module of NumPy's whose functions are twins."""
 
     def __init__(self, module: types.ModuleType) -> None:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        value = takes_lists(getattr(self._module, name))
-        self.__dict__[name] = value
-        return value
+        self.__dict__[name] = twin = twins.of(getattr(self._module, name))
+        return twin
 
 
 NAMESPACES = {module: Namespace(module) for module in (np.linalg, np.fft)}
@@ -69,25 +71,23 @@ def wants_complex(x: Any, dtype: Any) -> bool:
 class Numpy:
     """numpy as one trace sees it: functions that make arrays make traced ones."""
 
-    def __init__(self, trace: Any) -> None:
+    def __init__(self, trace: Any = None) -> None:
         self._trace = trace
+        self._plain: dict[str, Any] = {}  # what the names stand for that have been asked for
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(np, name)
         if name == "random" and self._trace.surroundings is not None:
             self._trace.surroundings.changes("np.random gives new numbers at each call")
-        value = NAMESPACES.get(value, value) if isinstance(value, types.ModuleType) else takes_lists(value)
-        self.__dict__[name] = value
-        return value
+        self._plain[name] = value
+        self.__dict__[name] = twin = NAMESPACES.get(value, value) if isinstance(value, types.ModuleType) else twins.of(value)
+        return twin
 
     def _filled(self, shape: Any, dtype: Any, fill: Any) -> Any:
-        dtype = np.dtype(float if dtype is None else dtype)
-        if dtype.kind == "c":
-            return complex.new_array(self._trace, shape, dtype, fill)
-        if dtype not in (np.float64, np.float32, np.bool_):
-            return np.full(shape, traced.value_of(fill), dtype)
-        shape = shape if isinstance(shape, (int, np.integer)) else tuple(int(d) for d in shape)
-        return traced.new_array(self._trace, shape, dtype, fill)
+        if traced.makes(dtype):
+            return traced.new_array(self._trace, shape, dtype, fill)
+        dtype = np.dtype(dtype)
+        return complex.new_array(self._trace, shape, dtype, fill) if dtype.kind == "c" else np.full(shape, traced.value_of(fill), dtype)
 
     def zeros(self, shape: Any, dtype: Any = float, order: str = "C", **kw: Any) -> Any:
         return self._filled(shape, dtype, 0.0)
@@ -144,6 +144,8 @@ class Numpy:
     asanyarray = ascontiguousarray = asfarray = asarray
 
     def _like(self, a: Any, dtype: Any, fill: Any, shape: Any) -> Any:
+        if dtype is None and shape is None and type(a) is traced.TracedArray:
+            return traced.new_array(self._trace, a.shape, a.dtype, fill)
         if dtype is None:
             dtype = a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype
         return self._filled(np.shape(a) if shape is None else shape, dtype, fill)
@@ -209,7 +211,7 @@ def math_twin(name: str) -> Callable[..., Any]:
     plain = getattr(math, name)
     row = MATH.get(name)
 
-    def of(*args: Any) -> Any:
+    def general(*args: Any) -> Any:
         if traced.find_trace(args) is None:
             return plain(*args)
         if name == "hypot":
@@ -227,7 +229,7 @@ def math_twin(name: str) -> Callable[..., Any]:
             return plain(*args)
         return traced.elementwise(row, *args)
 
-    return of
+    return twins.MathFunction(plain, general, row)
 
 
 class Math:
@@ -235,10 +237,19 @@ class Math:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(math, name)
-        return math_twin(name) if callable(value) else value
+        self.__dict__[name] = twin = math_twin(name) if callable(value) else value
+        return twin
 
 
 MATH_TWIN = Math()
+
+
+@functools.cache
+def library(module: types.ModuleType) -> Any:
+    """A library's module, or what stands for it where functions of it have twins."""
+    if module in NAMESPACES:
+        return NAMESPACES[module]
+    return Library(module) if is_scipy(module.__name__) else module
 
 
 class Library:
@@ -250,11 +261,8 @@ class Library:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._module, name)
         if isinstance(value, types.ModuleType):
-            return Library(value) if is_scipy(value.__name__) else value
-        if not callable(value):
-            return value
-        found = stand_in(self._module.__name__, name)
-        return takes_lists(found) if isinstance(found, np.ufunc) else found
+            return library(value)
+        return twins.of(stand_in(self._module.__name__, name)) if callable(value) else value
 
 
 def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
@@ -275,30 +283,69 @@ def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
 BUILTINS = {**vars(builtins), "isinstance": isinstance_of_what_it_stands_for, "__import__": modules.imported}
 
 
-class Rebinder:
-    """The copies made for one trace."""
+# -- copies --------------------------------------------------------------------------------------
 
-    def __init__(self, trace: Any) -> None:
-        self.trace = trace
-        self.numpy = Numpy(trace)
-        self.copies: dict[int, Any] = {}
-        self.surroundings = trace.surroundings
+# modules through which no code of the user's is reached, other than what it is handed
+SAFE = frozenset({"numpy", "scipy", "adcore", "math", "cmath", "functools", "itertools", "operator", "typing", "collections", "copy",
+                  "time", "warnings", "numbers", "random", "string", "statistics"})  # fmt: skip
+# names by which a function reaches more than it names
+REFLECTION = frozenset({"eval", "exec", "globals", "vars", "__import__", "__globals__", "__wrapped__"})
+
+
+def is_library(module: str | None) -> bool:
+    top = (module or "").split(".")[0]
+    return (top in LIBRARIES or top in STDLIB) and module != "adcore.testing"
+
+
+def lasts(value: Any) -> bool:
+    """Is it code, which is the same in the next recording unless the name stands for something else then?"""
+    kind = type(value)
+    if kind is types.FunctionType:
+        return value.__closure__ is None and not value.__dict__ and is_inert((value.__defaults__, value.__kwdefaults__))
+    if kind is types.BuiltinFunctionType:
+        return value.__self__ is None or isinstance(value.__self__, types.ModuleType)
+    return kind in (types.ModuleType, *OVERRIDABLE) or isinstance(value, type) or kind.__module__ == "uarray"
+
+
+NAMED = (types.FunctionType, types.MethodType, functools.partial, np.vectorize)
+
+
+def holds_code(cell: types.CellType) -> bool:
+    """Does a cell hold something that may lead back to the function that it belongs to?"""
+    try:
+        return isinstance(cell.cell_contents, NAMED)
+    except ValueError:  # not bound yet
+        return False
+
+
+class Rebinder:
+    """The copies made for one recording, and kept for the next."""
+
+    def __init__(self, surroundings: Any = None) -> None:
+        self.numpy = Numpy()
+        self.surroundings = surroundings
+        self.kept = Copies(self.numpy, self.numpy._plain)
+        self.copies: dict[int, Any] = {}  # id of a function -> (it, its copy), for this recording only
+        self.closed = True  # does all code that the functions name consist of copies and libraries?
+        self.contained = True  # and does all data lead to no other code, in this recording?
 
     def twin(self, value: Any) -> Any:
         """What stands for a value in a copied function."""
+        if type(value) in twins.KINDS:
+            return value
         if isinstance(value, types.ModuleType):
             if value is np:
                 return self.numpy
             if value is math:
                 return MATH_TWIN
-            if value in NAMESPACES:
-                return NAMESPACES[value]
-            return Library(value) if is_scipy(value.__name__) else value
+            if value.__name__.split(".")[0] not in SAFE:
+                self.closed = False
+            return library(value)
         if isinstance(value, types.FunctionType):
             return self.function(value)
         if isinstance(value, OVERRIDABLE):
             name = TWINNED.get(value)
-            return takes_lists(value) if name is None else getattr(self.numpy, name)
+            return twins.of(value) if name is None else getattr(self.numpy, name)
         if isinstance(value, Numpy):  # of a recording around this one
             return self.numpy
         if isinstance(value, types.MethodType):
@@ -307,10 +354,12 @@ class Rebinder:
             owner = instance(value.__self__)
             if owner is not value.__self__:
                 return getattr(owner, value.__name__)
+            self.closed = False
             f = self.function(value.__func__) if isinstance(value.__func__, types.FunctionType) else value.__func__
             return value if f is value.__func__ else types.MethodType(f, value.__self__)
         if isinstance(value, functools.partial):
             f = self.twin(value.func)
+            self.contained = self.contained and is_inert((value.args, value.keywords))
             return value if f is value.func else functools.partial(f, *value.args, **value.keywords)
         if type(value) is np.vectorize:
             return self.numpy.vectorize(self.twin(value.pyfunc))
@@ -321,43 +370,82 @@ class Rebinder:
             return value if name is None else getattr(self.numpy, name)
         if type(value).__module__ == "uarray":  # the functions of scipy.fft
             return library_function(value)
+        if isinstance(value, type):
+            self.closed = self.closed and (is_library(value.__module__) or value.__module__ == "builtins")
+            return value
+        self.contained = self.contained and is_inert(value)
         return instance(value)
 
     def function(self, f: types.FunctionType) -> Any:
         """A copy of a user's function whose names are twins; a library's function as it is."""
-        known = self.copies.get(id(f))
+        known = self.copies.get(id(f)) or self.kept.lasting.get(id(f))
         if known is not None:
             return known[1]
-        module = (f.__module__ or "").split(".")[0]
-        if (module in LIBRARIES or module in STDLIB) and f.__module__ != "adcore.testing":
+        if is_library(f.__module__):
             name = TWINNED.get(f)
-            if name is not None:
-                return getattr(self.numpy, name)
-            return library_function(f)
+            return library_function(f) if name is None else getattr(self.numpy, name)
         code = f.__code__
         if uses_store_global(code):
             if self.surroundings is not None:
                 self.surroundings.changes(f"{f.__name__} writes to a global")
+            self.closed = False
             return f  # it writes to its module: it must run in it
-        names = global_names(code)
-        namespace: dict[str, Any] = {"__builtins__": BUILTINS}
-        for name in IMPORTS_NEED:
-            if name in f.__globals__:
-                namespace[name] = f.__globals__[name]
-        copy = types.FunctionType(code, namespace, f.__name__, self.defaults(f.__defaults__), self.closure(f))
-        copy.__kwdefaults__ = f.__kwdefaults__ and dict(zip(f.__kwdefaults__, self.defaults(f.__kwdefaults__.values()), strict=True))
-        copy.__dict__.update(f.__dict__)
-        if "__wrapped__" in copy.__dict__:
-            copy.__dict__["__wrapped__"] = f.__dict__["__wrapped__"]
+        key = (id(code), id(f.__globals__))
+        space = self.kept.spaces.get(key)
+        names = {"__builtins__": BUILTINS} if space is None else space.names
+        cells = None if f.__closure__ is None else tuple(map(self.cell, f.__closure__))
+        copy = types.FunctionType(code, names, f.__name__, self.defaults(f.__defaults__), cells)
+        if f.__kwdefaults__:
+            copy.__kwdefaults__ = dict(zip(f.__kwdefaults__, self.defaults(f.__kwdefaults__.values()), strict=True))
+        if f.__dict__:
+            copy.__dict__.update(f.__dict__)
+            self.closed = False
         self.copies[id(f)] = (f, copy)
-        for name in names:
-            if name in f.__globals__:
-                namespace[name] = self.read(f.__globals__[name], f.__globals__, name)
+        if f.__defaults__ or f.__kwdefaults__:
+            self.closed = self.closed and is_inert((f.__defaults__, f.__kwdefaults__))
+        for new, cell in zip(cells or (), f.__closure__ or (), strict=True):
+            if holds_code(cell):  # now that a function that names itself finds its copy
+                new.cell_contents = self.read(cell.cell_contents, cell, None)
+        if space is None:
+            self.kept.add(key, self.named(Space(code, f.__globals__, names)))
         return copy
 
     def defaults(self, values: Any) -> Any:
         """Twins of the functions that stand for arguments which are not given."""
         return values and tuple(self.twin(value) if callable(value) else value for value in values)
+
+    def cell(self, cell: types.CellType) -> types.CellType:
+        """The cell of a copy: one of its own where the twin is another object; else data is shared, and so are assignments to it."""
+        if holds_code(cell):
+            return types.CellType()
+        try:
+            value = cell.cell_contents
+        except ValueError:  # not bound yet
+            self.contained = False
+            return cell
+        twin = self.read(value, cell, None)
+        return cell if twin is value else types.CellType(twin)
+
+    def named(self, space: Space) -> Space:
+        """A namespace with twins for the names of its code."""
+        names = global_names(space.code)
+        for name in IMPORTS_NEED:
+            if name in space.globals:
+                space.names[name] = space.globals[name]
+        self.closed = self.closed and REFLECTION.isdisjoint(names) and not imports(space.code)
+        for name in names:
+            value = modules.plain(space.globals.get(name, ABSENT), space.globals, name)
+            if value is ABSENT:
+                space.lacks(name)
+                continue
+            twin = self.read(value, space.globals, name)
+            if lasts(value):
+                space.keep(name, value, twin)
+                if id(value) in self.copies:
+                    self.kept.last(value, twin)
+            else:
+                space.read_anew(name, twin)
+        return space
 
     def read(self, value: Any, container: Any, key: Any) -> Any:
         """The twin of something that a function reads from its surroundings."""
@@ -366,23 +454,66 @@ class Rebinder:
             value = self.surroundings.read(value, container, key)
         return self.twin(value)
 
-    def closure(self, f: types.FunctionType) -> Any:
-        """Cells with twins where a cell holds a module or a function; other cells are shared."""
-        if f.__closure__ is None:
-            return None
-        cells = []
-        for cell in f.__closure__:
-            try:
-                value = cell.cell_contents
-            except ValueError:  # not bound yet
-                cells.append(cell)
-                continue
-            if value is f:
-                cells.append(cell)
-                continue
-            twin = self.read(value, cell, None)
-            cells.append(cell if twin is value else types.CellType(twin))
-        return tuple(cells)
+    def again(self, value: Any, container: Any, key: Any) -> Any:
+        """The twin of data in another recording; NotImplemented for code."""
+        value = modules.plain(value, container, key)
+        return NotImplemented if lasts(value) else self.twin(value)
+
+    # -- from one recording to the next --------------------------------------------------------------
+
+    def renew(self) -> bool:
+        """Read the data again; False when some name stands for other code now."""
+        self.contained = True
+        return self.kept.renew(self.again, modules.plain)
+
+    def leave(self) -> bool:
+        """End a recording; False when somebody has kept a copy, to whom all of this belongs now."""
+        if not self.kept.forget():
+            return False
+        self.numpy._trace = None
+        self.copies.clear()
+        return True
+
+
+_kept: dict[int, list[tuple[Any, Any, Rebinder]]] = {}  # id of a function's code -> it, its globals and copies that no recording uses
+KEPT_MAX = 256
+IDLE_MAX = 4
+
+
+def call(f: Callable[..., Any], trace: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """What f gives, run under this trace."""
+    if type(f) is not types.FunctionType or trace.surroundings is not None or f.__globals__.get("__builtins__") is BUILTINS:
+        return rebound(f, trace)(*args, **kwargs)
+    code, namespace = f.__code__, f.__globals__
+    kept = _kept.get(id(code))
+    if kept is None:
+        if len(_kept) >= KEPT_MAX:
+            _kept.clear()
+        kept = _kept.setdefault(id(code), [])
+    rebinder = taken(kept, code, namespace) or Rebinder()
+    copy = rebinder.function(f)
+    rebinder.numpy._trace = trace
+    rebinder.kept.count()
+    if rebinder.closed and rebinder.contained and is_inert(args) and is_inert(kwargs):
+        result = copy(*args, **kwargs)
+    else:
+        with modules.Swapped(rebinder.numpy, modules.roots_of(f), shared_twin, isinstance_of_what_it_stands_for):
+            result = copy(*args, **kwargs)
+    if rebinder.leave() and len(kept) < IDLE_MAX:
+        kept.append((code, namespace, rebinder))
+    return result
+
+
+def taken(kept: list[tuple[Any, Any, Rebinder]], code: Any, namespace: dict[str, Any]) -> Rebinder | None:
+    """Copies that serve again, taken out of the list; those that do not are dropped."""
+    while kept:
+        try:
+            whose, where, rebinder = kept.pop()
+        except IndexError:  # another thread was faster
+            break
+        if whose is code and where is namespace and rebinder.renew():
+            return rebinder
+    return None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -393,6 +524,15 @@ def global_names(code: types.CodeType) -> tuple[str, ...]:
         if isinstance(const, types.CodeType):
             names.update(dict.fromkeys(global_names(const)))
     return tuple(names)
+
+
+IMPORT = dis.opmap["IMPORT_NAME"]
+
+
+@functools.lru_cache(maxsize=4096)
+def imports(code: types.CodeType) -> bool:
+    """Does the function import anything?"""
+    return IMPORT in code.co_code[::2] or any(isinstance(c, types.CodeType) and imports(c) for c in code.co_consts)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -411,9 +551,7 @@ def shared_twin(value: Any) -> Any:
     if isinstance(value, types.ModuleType):
         if value is math:
             return MATH_TWIN
-        if value in NAMESPACES:
-            return NAMESPACES[value]
-        return Library(value) if is_scipy(value.__name__) else value
+        return library(value)
     if isinstance(value, types.BuiltinFunctionType) and getattr(value, "__module__", None) == "math":
         return math_twin(value.__name__)
     if type(value) is np.vectorize:
@@ -425,12 +563,13 @@ def shared_twin(value: Any) -> Any:
         found = library_function(value)
         if found is not value:
             return found
-    return takes_lists(value) if isinstance(value, OVERRIDABLE) else instance(value)
+    return twins.of(value) if isinstance(value, OVERRIDABLE) else instance(value)
 
 
 def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:
     """f as it runs under this trace."""
-    rebinder = Rebinder(trace)
+    rebinder = Rebinder(trace.surroundings)
+    rebinder.numpy._trace = trace
     roots = modules.roots_of(f)
     twin = rebound_by(rebinder, f)
     if not roots:

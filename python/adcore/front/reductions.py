@@ -11,6 +11,8 @@ from ..tracer import array as traced
 from .dispatch import METHODS, TABLE, implements, unsupported, values
 from .shapes import arr, axes_of, axis_of, concatenate, finished
 
+BOOL = np.dtype(np.bool_)
+
 
 def is_given(argument: Any, default: Any = True) -> bool:
     """Did the caller say something other than the default?"""
@@ -39,10 +41,11 @@ def with_initial(result: Any, initial: Any, name: str) -> Any:
 def sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue,
         where: Any = True) -> Any:  # fmt: skip
     a = arr(a)
-    if a.dtype == np.bool_:
-        return np.sum(traced.value_of(a), axis=axis, keepdims=bool(keepdims))
-    a = in_dtype(a, dtype, "sum")
-    result = traced.reduce("sum", masked(a, where, 0.0), axes_of(axis, len(a.shape)), truth(keepdims))
+    if a.dtype is BOOL:
+        return np.sum(traced.value_of(a), axis=axis, keepdims=truth(keepdims))
+    if dtype is not None:
+        a = in_dtype(a, dtype, "sum")
+    result = traced.reduce("sum", masked(a, where, 0.0), axis, truth(keepdims))
     return finished(with_initial(result, initial, "add"), out, "sum")
 
 
@@ -53,29 +56,28 @@ def truth(keepdims: Any) -> bool:
 @implements(np.max, np.amax)
 def max(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue, where: Any = True) -> Any:
     a = masked(arr(a), where, -math.inf)
-    result = traced.reduce("max", a, axes_of(axis, len(a.shape)), truth(keepdims))
+    result = traced.reduce("max", a, axis, truth(keepdims))
     return finished(with_initial(result, initial, "maximum"), out, "max")
 
 
 @implements(np.min, np.amin)
 def min(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue, where: Any = True) -> Any:
     a = masked(arr(a), where, math.inf)
-    result = traced.reduce("min", a, axes_of(axis, len(a.shape)), truth(keepdims))
+    result = traced.reduce("min", a, axis, truth(keepdims))
     return finished(with_initial(result, initial, "minimum"), out, "min")
 
 
 def count(a: Any, axis: Any, where: Any) -> Any:
     """How many elements each result of a reduction folds."""
-    axes = axes_of(axis, len(a.shape))
     if where is True or where is np._NoValue:
-        return math.prod(a.shape[k] for k in axes)
-    return np.sum(np.broadcast_to(values(where), a.shape), axis=axes)
+        return math.prod(a.shape) if axis is None else math.prod([a.shape[k] for k in axes_of(axis, len(a.shape))])
+    return np.sum(np.broadcast_to(values(where), a.shape), axis=axes_of(axis, len(a.shape)))
 
 
 @implements(np.mean)
 def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     a = arr(a)
-    total = sum(a if a.dtype != np.bool_ else traced.cast_to(a, np.float64), axis, dtype, None, keepdims, where=where)
+    total = sum(traced.cast_to(a, np.float64) if a.dtype is BOOL else a, axis, dtype, None, keepdims, where=where)
     n = count(a, axis, where)
     if truth(keepdims) and np.ndim(n):
         n = np.reshape(n, total.shape)

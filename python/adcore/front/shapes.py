@@ -12,12 +12,15 @@ import numpy as np
 
 from .. import errors, trees
 from ..tracer import array as traced
+from ..tracer import pieces
 from . import complex
 from .dispatch import ATTRIBUTES, METHODS, TABLE, any_active, implements, on_values, store, unsupported, values
 
 
 def arr(x: Any) -> Any:
     """x as a traced array."""
+    if type(x) is traced.TracedArray:
+        return x
     return traced.asarray(x) if traced.find_trace(x) is not None else np.asarray(x)
 
 
@@ -65,7 +68,7 @@ def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None)
     a = arr(a)
     if order not in ("C", "A"):
         return transpose(reshape(transpose(a), tuple(reversed(full_shape(a, shape)))))
-    return a.shape_to(full_shape(a, shape))
+    return a.reshaped(shape)
 
 
 def full_shape(a: Any, shape: Any) -> tuple[int, ...]:
@@ -193,6 +196,8 @@ TABLE[np.atleast_3d] = at_least(3)
 
 def result_dtype(arrays: Any) -> Any:
     kinds = [a.dtype for a in arrays]
+    if all([kind is kinds[0] for kind in kinds]):
+        return kinds[0]
     dtype = np.result_type(*kinds)
     return dtype if dtype in (np.float32, np.float64, np.bool_) else np.dtype(np.float64)
 
@@ -203,17 +208,7 @@ def concatenate(arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype:
     items = [traced.as_traced(like, a) for a in arrays]
     if axis is None:
         items, axis = [a.reshape(-1) for a in items], 0
-    axis = axis_of(axis, len(items[0].shape))
-    lengths = [a.shape[axis] for a in items]
-    first = items[0].shape
-    for a in items:
-        if len(a.shape) != len(first) or any(p != q for k, (p, q) in enumerate(zip(a.shape, first, strict=True)) if k != axis):
-            raise ValueError("all the input array dimensions except for the concatenation axis must match exactly")
-    result = traced.new_array(like, (*first[:axis], sum(lengths), *first[axis + 1 :]), dtype or result_dtype(items), None)
-    start = 0
-    for a, n in zip(items, lengths, strict=True):
-        result[(slice(None),) * axis + (slice(start, start + n),)] = a
-        start += n
+    result = pieces.concatenate(items, axis_of(axis, len(items[0].shape)), traced.dtype_code(dtype or result_dtype(items)))
     return result if out is None else traced.write_into(out, result)
 
 
@@ -221,13 +216,12 @@ def concatenate(arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype:
 def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "") -> Any:
     like = traced.find_trace(arrays)
     items = [traced.as_traced(like, a) for a in arrays]
-    axis = axis_of(axis, len(items[0].shape) + 1)
-    if any(a.shape != items[0].shape for a in items):
-        raise ValueError("all input arrays must have the same shape")
-    shape = (*items[0].shape[:axis], len(items), *items[0].shape[axis:])
-    result = traced.new_array(like, shape, dtype or result_dtype(items), None)
-    for k, a in enumerate(items):
-        result[(slice(None),) * axis + (k,)] = a if a.shape else traced.scalar_of(a)
+    if not items[0].shape and all(x.shape == () for x in items):
+        result = traced.new_array(like, len(items), dtype or result_dtype(items), None)
+        for k, x in enumerate(items):
+            result[k] = traced.scalar_of(x)
+        return result if out is None else traced.write_into(out, result)
+    result = pieces.stack(items, axis_of(axis, len(items[0].shape) + 1), traced.dtype_code(dtype or result_dtype(items)))
     return result if out is None else traced.write_into(out, result)
 
 
@@ -320,69 +314,36 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = arr(a)
     if axis is None:
         return roll(a.reshape(-1), shift, 0).reshape(a.shape)
-    shifts = np.broadcast_arrays(shift, axis)
-    for s, k in zip(shifts[0].reshape(-1), shifts[1].reshape(-1), strict=True):
-        k = axis_of(int(k), len(a.shape))
+    rolled = a
+    for s, k in [(shift, axis)] if isinstance(shift, int) and isinstance(axis, int) else np.broadcast(shift, axis):
+        k = axis_of(k, len(a.shape))
         n = a.shape[k]
         s = int(s) % n if n else 0
         if s:
-            lead = (slice(None),) * k
-            a = concatenate([a[(*lead, slice(n - s, n))], a[(*lead, slice(0, n - s))]], k)
-    return a.copy() if a is not None else a
+            rolled = pieces.rotate(rolled, s, k)
+    return a.copy() if rolled is a else rolled
 
 
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
+    array = arr(array)
+    n = len(array.shape)
     if isinstance(pad_width, int):
-        widths = [(pad_width, pad_width)] * len(array.shape)
+        widths = [(pad_width, pad_width)] * n
     else:
-        widths = [(int(w[0]), int(w[1])) for w in np.broadcast_to(np.asarray(pad_width), (len(array.shape), 2))]
-    if mode == "constant":
-        fill = kwargs.get("constant_values", 0)
-        if np.ndim(fill):
-            raise ValueError("pad: constant_values must be one number")
-        out = traced.new_array(traced.trace_of_value(array), [d + sum(w) for d, w in zip(array.shape, widths, strict=True)],
-                               array.dtype, fill)  # fmt: skip
-        out[tuple(slice(w[0], w[0] + d) for d, w in zip(array.shape, widths, strict=True))] = array
-        return out
-    if mode not in ("edge", "wrap", "reflect", "symmetric"):
+        widths = [(int(w[0]), int(w[1])) for w in np.broadcast_to(np.asarray(pad_width), (n, 2))]
+    fill: Any = kwargs.get("constant_values", 0)
+    if not isinstance(fill, (int, float)) and np.ndim(fill):
+        raise ValueError("pad: constant_values must be one number")
+    if mode not in ("constant", "edge", "wrap", "reflect", "symmetric"):
         raise ValueError(f"pad: mode {mode!r} is not supported on differentiated arrays")
-    # as NumPy does it: the middle, then the edges of each axis from what is there already
-    out = traced.new_array(traced.trace_of_value(array), [d + sum(w) for d, w in zip(array.shape, widths, strict=True)], array.dtype, None)
-    middle = [slice(w[0], w[0] + d) for d, w in zip(array.shape, widths, strict=True)]
-    out[tuple(middle)] = array
-    for k, (before, after) in enumerate(widths):
-        edges(out, [slice(None)] * k, middle[k], middle[k + 1 :], before, after, mode)
-    return out
-
-
-def edges(out: Any, lead: list[Any], middle: slice, rest: list[Any], before: int, after: int, mode: str) -> None:
-    """Fill what lies before and after the middle of one axis, from the middle."""
-    start, stop = middle.start, middle.stop
-    n = stop - start
-    axis = len(lead)
-
-    def part(first: int, last: int, reverse: bool = False) -> Any:
-        piece = out[(*lead, slice(first, last), *rest)]
-        return flip(piece, axis) if reverse else piece
-
-    for count, to in ((before, slice(0, before)), (after, slice(stop, stop + after))):
-        low = to.start == 0
-        if not count:
-            continue
-        if mode == "edge":
-            piece = part(start, start + 1) if low else part(stop - 1, stop)
-        elif mode == "wrap" and count <= n:
-            piece = part(stop - count, stop) if low else part(start, start + count)
-        elif mode == "symmetric" and count <= n:
-            piece = part(start, start + count, True) if low else part(stop - count, stop, True)
-        elif mode == "reflect" and count < n:
-            piece = part(start + 1, start + 1 + count, True) if low else part(stop - 1 - count, stop - 1, True)
-        else:  # more than the array has: elements repeat
-            pad_plain: Any = np.pad
-            source = pad_plain(np.arange(n), (before, after), mode)
-            piece = take(part(start, stop), source[:before] if low else source[before + n :], axis)
-        out[(*lead, to, *rest)] = piece
+    padded = pieces.pad(array, widths, mode, fill)
+    if padded is not None:
+        return padded
+    pad_plain: Any = np.pad  # more than the array has: elements repeat
+    for k, width in enumerate(widths):
+        array = take(array, pad_plain(np.arange(array.shape[k]), width, mode), k)
+    return array
 
 
 @implements(np.take)

@@ -20,6 +20,8 @@ def name_of(f: Any) -> str:
 
 def scalar_result(f: Any, result: Any, recording: Recording) -> Any:
     """The value number of a scalar result; None when it is a plain number that depends on nothing."""
+    if isinstance(result, traced.TracedScalar) and result.dtype.kind == "f":
+        return recording.number(result)
     if isinstance(result, np.ndarray) and result.dtype == object and result.size == 1:
         result = result.reshape(-1)[0]
     if leaves.is_complex(result):

@@ -74,26 +74,32 @@ class Recording:
     """
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], locate: Any = None):
-        self.trace = traced.Trace()
+        self.trace = trace = traced.Trace()
         if locate is None and config.debug_nans():
             locate = nonfinite.lines()
-            self.trace.tape.sources = locate.sources
-        self.trace.tape.locate = locate
+            trace.tape.sources = locate.sources
+        if locate is not None:
+            trace.tape.locate = locate
         self.active: list[list[int]] = []
         self.templates: list[Any] = []
         new_args = []
         for k, arg in enumerate(args):
-            if k in argnums:
+            active = k in argnums
+            if active:
                 self.templates.append(arg)
-                self.active.append([])
-                new_args.append(trees.mapped(self.active_leaf, arg, f"argument {k}"))
-            else:
-                new_args.append(trees.mapped(self.constant_leaf, arg) if holds_float_array(arg) else arg)
+                self.active.append([len(trace.inputs)])
+            value = trace.bind(arg, active) if active or type(arg) is np.ndarray else None
+            if value is None and active:
+                self.active[-1].clear()
+                value = trees.mapped(self.active_leaf, arg, f"argument {k}")
+            elif value is None:
+                value = trees.mapped(self.constant_leaf, arg) if holds_float_array(arg) else arg
+            new_args.append(value)
         try:
-            with self.trace:
-                self.result = rebind.rebound(f, self.trace)(*new_args, **kwargs)
+            with trace:
+                self.result = rebind.call(f, trace, new_args, kwargs)
         except BaseException as error:
-            self.trace.close()
+            trace.close()
             # NumPy hides our message behind one of its own when a plain array is written into
             if isinstance(error.__cause__, errors.LostTrace):
                 raise error.__cause__ from None
@@ -126,7 +132,7 @@ class Recording:
     @property
     def wrt(self) -> tuple[int, ...]:
         """The input numbers of all differentiated leaves."""
-        return tuple(k for group in self.active for k in group)
+        return tuple([k for group in self.active for k in group])
 
     def run(self, mode: str, more: Sequence[Any] = (), width: int = 0) -> list[Any]:
         """The outputs of a program derived from the recorded one; ``more`` are its further inputs.
@@ -152,13 +158,18 @@ class Recording:
         """The adjoints of all differentiated leaves as trees like the arguments."""
         found = iter(adjoints)
 
-        def leaf(x: Any, path: str) -> Any:
+        def leaf(x: Any, path: str = "") -> Any:
             g = next(found)
+            if type(x) is np.ndarray and x.dtype is FLOAT64:
+                return g
             if leaves.is_complex(x):
                 return leaves.adjoint(g, np.ndim(x) if len(g.shape) > np.ndim(x) + 1 else None)
             return g if traced.is_traced(g) or not is_scalar(x) else g[()]
 
-        return [trees.mapped(leaf, template) for template in self.templates]
+        return [leaf(x) if type(x) is np.ndarray and x.dtype is FLOAT64 else trees.mapped(leaf, x) for x in self.templates]
+
+
+FLOAT64 = np.dtype(np.float64)
 
 
 Shapes = Sequence[tuple[tuple[int, ...], Any]]  # shapes and dtypes
@@ -210,6 +221,10 @@ def holds_float_array(tree: Any) -> bool:
 
 def checked_argnums(argnums: int | Sequence[int], n: int) -> tuple[int, ...]:
     """Argument positions as a tuple, negative ones resolved."""
+    if type(argnums) is int and 0 <= argnums < n:
+        return (argnums,)
+    if type(argnums) is tuple and len(set(argnums)) == len(argnums) and all([type(k) is int and 0 <= k < n for k in argnums]):
+        return argnums
     numbers = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
     for k in numbers:
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)):

@@ -181,7 +181,7 @@ cdef list sweep(Plan plan, list inputs, list consts, list scalars, double *secon
     cdef Spec *spec
     cdef double *file
     cdef const ad_kernel_table *kernels
-    cdef int bad, threads = config.threads()
+    cdef int bad, threads
     cdef list results = [], failures = []
     if len(inputs) < plan.n_inputs or len(consts) < plan.n_consts or len(scalars) < plan.n_floats:
         raise errors.PlanError(
@@ -193,7 +193,8 @@ cdef list sweep(Plan plan, list inputs, list consts, list scalars, double *secon
     for k in range(plan.n_consts):
         if not fits(consts[k], &binding.specs[plan.n_inputs + k]):
             refuse(consts[k], plan.const_specs[k], "constant", k)
-    kernels = <const ad_kernel_table *>PyCapsule_GetPointer(config.kernel_table(), "adcore.kernels")
+    _, threads, table = config.live()
+    kernels = <const ad_kernel_table *>PyCapsule_GetPointer(table, "adcore.kernels")
     arena = take_arena(plan)
     at = arena.at + SLOT_INPUTS
     for k in range(plan.n_inputs):
@@ -333,8 +334,8 @@ def apply(Program program, str mode, tuple wrt, list inputs, list consts, list s
         found, scaled = derived(program, mode, wrt, width)
         plan = find_plan(program, (mode, wrt, config.optimise(), width), lambda: plan_of(found))
         return run(plan, inputs, all_consts(consts, scaled), scalars)
-    plan = find_plan(program, (mode, wrt, config.optimise()), lambda: plan_of(derive(program, mode, wrt)))
-    return run(plan, inputs, consts, scalars)
+    plan = find_plan(program, (mode, wrt, config.live()[0]), lambda: plan_of(derive(program, mode, wrt)))
+    return sweep(plan, inputs, consts, scalars, NULL)
 
 
 def all_consts(list consts, list scaled):

@@ -302,13 +302,20 @@ cdef class Program:
 
     def set_results(self, values):
         """Name the output values."""
-        cdef int32_t[::1] block
-        import numpy as np
-        for k in values:
-            if not 0 <= k < self.length:
-                raise ValueError(f"output %{k} is not a value of this program")
-        block = np.asarray(list(values) + [0], dtype=np.int32)
-        self.set_outputs(&block[0], len(values))
+        cdef list numbers = list(values)
+        cdef Py_ssize_t k, n = len(numbers)
+        cdef int32_t *block
+        for value in numbers:
+            if not 0 <= value < self.length:
+                raise ValueError(f"output %{value} is not a value of this program")
+        block = <int32_t *>PyMem_RawMalloc(max(n, 1) * sizeof(int32_t))
+        if block == NULL:
+            raise MemoryError()
+        for k in range(n):
+            block[k] = <int32_t><int64_t>numbers[k]
+        PyMem_RawFree(self.results)
+        self.results = block
+        self.n_results = n
 
     def __str__(self):
         lines = []

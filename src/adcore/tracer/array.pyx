@@ -16,6 +16,7 @@ from cpython.ref cimport PyObject
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE
 from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcmp, memset
 
 import math
 import operator
@@ -28,7 +29,7 @@ from adcore import errors, optable
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
-from adcore.tape.program cimport BOOL, F32, F64, Instr, NARY, Program, SCALAR_SHAPE, arg, n_args, size_at
+from adcore.tape.program cimport BOOL, F32, F64, Instr, NARY, Program, SCALAR_SHAPE, arg, n_args, same_shape, size_at
 
 cnp.import_array()
 
@@ -41,14 +42,18 @@ cdef enum:
 cdef extern from "Python.h":
     int PySlice_Unpack(object, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *) except -1
     Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t *, Py_ssize_t *, Py_ssize_t)
+    object PyObject_GenericGetAttr(object, object)
+    object PyMethod_New(object, object)
 
 # types that hot paths ask for, looked up once
 cdef type NDARRAY = np.ndarray
 cdef type GENERIC = np.generic
 cdef type NP_INTEGER = np.integer
 cdef type NP_FLOATING = np.floating
+cdef type NP_COMPLEX = np.complexfloating
 cdef type NP_BOOL = np.bool_
 cdef type NP_FLOAT32 = np.float32
+cdef type NP_FLOAT64 = np.float64
 
 cdef object DTYPES = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.bool_), np.dtype(np.int64))
 cdef dict DTYPE_CODE = {d: k for k, d in enumerate(DTYPES)}
@@ -71,12 +76,6 @@ def where_text():
     return f"{place[0]}:{place[1]}: " if place else ""
 
 
-cdef struct Link:                       # a live buffer in its trace's ring
-    Link *before
-    Link *after
-    PyObject *buffer
-
-
 # the traces that are recording in this thread, outermost first
 cdef object recording = threading.local()
 
@@ -97,24 +96,6 @@ cdef class Trace:
     (``inline``). So derivatives of derivatives are programs like any other, and no tangent
     of one differentiation can meet that of another.
     """
-
-    cdef readonly Program tape
-    cdef readonly list inputs, consts, scalars
-    cdef readonly bint closed
-    cdef readonly Trace parent
-    cdef readonly int depth
-    cdef dict lifted                    # (id of trace, value) -> value here
-    cdef readonly list guards           # (value, what it was found to be); None: nobody replays
-    cdef public object surroundings     # what f reads besides its arguments, when somebody replays
-    cdef public object blind            # why values must not be looked at, if so
-    cdef readonly bint standalone       # binds nothing: numbers and arrays are part of the program
-    cdef uint8_t *active
-    cdef Py_ssize_t active_capacity
-    cdef dict literals, const_of
-    cdef readonly dict halves           # id of a complex constant -> (it, a copy, its real part, its imaginary part)
-    cdef readonly dict kept             # value -> ndarray it was found to be
-    cdef Link ring                      # live buffers, so that forcing keeps their values
-    cdef object __weakref__
 
     def __cinit__(self):
         self.tape = Program()
@@ -236,6 +217,35 @@ cdef class Trace:
         self.kept[value] = array
         if scalar:
             return make_scalar(self, value, DTYPE_CODE[array.dtype], True, float(array))
+        return wrap(self, value, array.shape)
+
+    def bind(self, x, bint active):
+        """The traced value for an argument that a plan takes as it is, an array or a float; None for any other."""
+        cdef int64_t[MAX_DIMS] dims
+        cdef int32_t value
+        cdef int code, k, n = 0
+        cdef bint scalar = type(x) is float or type(x) is NP_FLOAT64
+        if scalar:
+            array = np.array(x)
+            code = F64
+        elif type(x) is NDARRAY:
+            array = x
+            n = cnp.PyArray_NDIM(array)
+            code = F64 if cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE else F32
+            if (code == F32 and cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT or n == 0 or n > MAX_DIMS - 2
+                    or not cnp.PyArray_ISCARRAY_RO(array) or not cnp.PyArray_ISNOTSWAPPED(array)):
+                return None
+        else:
+            return None
+        for k in range(n):
+            dims[k] = cnp.PyArray_DIM(array, k)
+        value = self.append(AD_OP_INPUT, code, 0, -1, -1, -1, self.tape.add_shape(n, dims), <int32_t>len(self.inputs))
+        self.tape.n_inputs += 1
+        self.inputs.append(array)
+        self.active[value] = active
+        self.kept[value] = array
+        if scalar:
+            return make_scalar(self, value, code, True, x)
         return wrap(self, value, array.shape)
 
     cdef int32_t lift(self, Traced x) except -1:
@@ -374,10 +384,10 @@ cdef class Trace:
         """An array of the surroundings, as it is now: the user may write to it later."""
         cdef int32_t value
         known = self.const_of.get(id(array))
-        if known is not None and (not array.flags.writeable or np.array_equal(known[1], array, equal_nan=True)):
+        if known is not None and (not cnp.PyArray_ISWRITEABLE(array) or same_content(known[1], array)):
             return known[2]
         plain = plain_array(array)
-        snapshot = plain.copy() if plain is array and array.flags.writeable else plain
+        snapshot = plain.copy() if plain is array and cnp.PyArray_ISWRITEABLE(array) else plain
         value = self.new_constant(snapshot)
         self.const_of[id(array)] = (array, snapshot, value)     # keeps the id taken
         return value
@@ -508,6 +518,14 @@ cdef class Trace:
         return out, inputs
 
 
+cdef bint same_content(object snapshot, object array) except -1:
+    """Does an array hold what it held when its snapshot was taken?"""
+    if (cnp.PyArray_TYPE(snapshot) == cnp.PyArray_TYPE(array) and cnp.PyArray_ISCARRAY_RO(array)
+            and cnp.PyArray_ISNOTSWAPPED(array) and cnp.PyArray_NBYTES(snapshot) == cnp.PyArray_NBYTES(array)):
+        return not memcmp(cnp.PyArray_DATA(snapshot), cnp.PyArray_DATA(array), cnp.PyArray_NBYTES(array))
+    return np.array_equal(snapshot, array, equal_nan=True)
+
+
 class Constant:
     """An array that is part of a program: a call without arguments."""
 
@@ -523,6 +541,9 @@ class Constant:
 
 cdef object plain_array(array):
     """A constant as float64, float32 or bool, C-contiguous and native; refuses what has no such form."""
+    if (type(array) is NDARRAY and cnp.PyArray_TYPE(array) in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT, cnp.NPY_BOOL)
+            and cnp.PyArray_ISCARRAY_RO(array) and cnp.PyArray_ISNOTSWAPPED(array)):
+        return array
     dtype = array.dtype
     kind = dtype.kind
     if kind == "f" and dtype.itemsize in (4, 8):
@@ -540,18 +561,20 @@ cdef object plain_array(array):
     return np.ascontiguousarray(array, dtype=dtype)
 
 
+cdef dict methods = {}                   # name -> function of the front; filled when the front is loaded
+
+
+def add_methods(table):
+    """Functions that are methods of traced arrays and scalars from now on."""
+    methods.update({name: f for name, f in table.items() if not hasattr(TracedArray, name) and not hasattr(TracedScalar, name)})
+
+
 # -- buffers and arrays -------------------------------------------------------------------
 
 @cython.no_gc
 @cython.freelist(256)
 cdef class Buffer:
     """Memory of the traced program: its current version, and writes of single elements still pending."""
-
-    cdef Trace trace
-    cdef int32_t value
-    cdef int32_t version
-    cdef dict pending                   # element -> TracedScalar, newer than ``value``
-    cdef Link link
 
     def __dealloc__(self):
         if self.link.before != NULL:
@@ -590,8 +613,6 @@ cdef class Traced:
     """What traced arrays and traced scalars share."""
 
     __array_priority__ = 1000.0
-
-    cdef Trace trace
 
     cdef int32_t read(self) except -1:
         """The value number this object stands for now."""
@@ -660,6 +681,10 @@ cdef class Traced:
     def __array_function__(self, func, types, args, kwargs):
         from adcore.front import dispatch
         return dispatch.function(func, args, kwargs)
+
+    def __getattribute__(self, name):
+        method = methods.get(name)
+        return PyObject_GenericGetAttr(self, name) if method is None else PyMethod_New(method, self)
 
     def __getattr__(self, name):
         # methods that are not hot live in the front, under NumPy's names
@@ -747,8 +772,6 @@ cdef class TracedComplex:
     The front builds everything else on it, in ``adcore.front.complex``.
     """
 
-    cdef public Traced re, im
-
     def __init__(self, Traced re not None, Traced im not None):
         self.re = re
         self.im = im
@@ -764,8 +787,10 @@ cdef bint is_complex(object x) except -1:
     """Has the operand an imaginary part?"""
     if isinstance(x, (Traced, float, int)):
         return False
-    if isinstance(x, (NDARRAY, GENERIC)):
-        return x.dtype.kind == "c" or x.dtype.kind == "O" and isinstance(x, NDARRAY) and holds_complex(x.reshape(-1))
+    if isinstance(x, NDARRAY):
+        return cnp.PyArray_ISCOMPLEX(x) or cnp.PyArray_TYPE(x) == cnp.NPY_OBJECT and holds_complex(x.reshape(-1))
+    if isinstance(x, GENERIC):
+        return isinstance(x, NP_COMPLEX)
     if isinstance(x, (list, tuple)):
         return holds_complex(x)
     return isinstance(x, (TracedComplex, complex))
@@ -785,11 +810,6 @@ def holds_complex(items):
 @cython.freelist(256)
 cdef class TracedScalar(Traced):
     """A traced number: NumPy's float64 scalar while it is recorded. Immutable."""
-
-    cdef int32_t value
-    cdef uint8_t code                   # dtype
-    cdef bint known
-    cdef double number
 
     cdef int32_t read(self) except -1:
         if self.trace.closed:
@@ -865,14 +885,6 @@ cdef TracedScalar make_scalar(Trace trace, int32_t value, int code, bint known, 
 cdef class TracedArray(Traced):
     """A traced array: a map into a buffer. Mutable, with NumPy's view semantics."""
 
-    cdef Buffer buffer
-    cdef readonly tuple shape
-    cdef int64_t offset
-    cdef tuple steps                    # element strides; None when the array is the whole buffer
-    cdef tuple own_steps                # element strides, found when first wanted
-    cdef int32_t cached, cached_version
-    cdef bint locked                    # read-only, as are its views
-
     cdef int32_t read(self) except -1:
         cdef Buffer buffer = self.buffer
         cdef Trace trace = self.trace
@@ -919,7 +931,10 @@ cdef class TracedArray(Traced):
 
     @property
     def size(self):
-        return math.prod(self.shape)
+        cdef int64_t n = 1
+        for d in self.shape:
+            n *= <int64_t>d
+        return n
 
     @property
     def itemsize(self):
@@ -989,6 +1004,31 @@ cdef class TracedArray(Traced):
             whole = wrap(self.trace, self.read(), self.shape)
             return sub_view(whole, 0, shape, contiguous(shape))
         return sub_view(self, self.offset, shape, steps)
+
+    def reshaped(self, shape):
+        """The array in a shape in which one dimension may be -1."""
+        cdef list dims
+        cdef int64_t known = 1, n = self.size
+        cdef Py_ssize_t k, open = -1
+        cdef int64_t d
+        if isinstance(shape, (int, NP_INTEGER)):
+            dims = [int(shape)]
+        else:
+            dims = [operator.index(d) for d in shape]
+        for k in range(len(dims)):
+            d = dims[k]
+            if d == -1 and open < 0:
+                open = k
+            elif d < 0:
+                known = -1
+                break
+            else:
+                known *= d
+        if known < 0 or (known != n if open < 0 else known == 0 or n % known):
+            raise ValueError(f"{where_text()}cannot reshape array of size {n} into shape {tuple(dims)}")
+        if open >= 0:
+            dims[open] = n // known
+        return self.shape_to(tuple(dims))
 
     def __len__(self):
         if not self.shape:
@@ -1316,34 +1356,36 @@ cdef object plain_key(object key):
     return key
 
 
+cdef object positions(object index, int64_t n, int64_t step):
+    """Where the elements with these indices of an axis of n begin, ``step`` elements apart."""
+    found = np.array(index, dtype=np.int64, order="C")
+    cdef int64_t *at = <int64_t *>cnp.PyArray_DATA(found)
+    cdef Py_ssize_t k
+    for k in range(cnp.PyArray_SIZE(found)):
+        if at[k] < -n or at[k] >= n:
+            raise IndexError(f"{where_text()}index {at[k]} is out of bounds for axis 0 with size {n}")
+        at[k] = (at[k] + n if at[k] < 0 else at[k]) * step
+    return found
+
+
 cdef object flat_positions(TracedArray array, object key):
     """Positions in the array (row-major) that a fancy key selects, with the shape it selects."""
     cdef tuple shape = array.shape
     if isinstance(key, NDARRAY) and key.dtype.kind in "iu" or isinstance(key, list):
         index = np.asarray(key)
-        if index.dtype.kind in "iu" and len(shape) == 1:
-            n = shape[0]
-            if index.size and (index.min() < -n or index.max() >= n):
-                bad = index[(index < -n) | (index >= n)].flat[0]
-                raise IndexError(f"{where_text()}index {bad} is out of bounds for axis 0 with size {n}")
-            return np.where(index < 0, index + n, index).astype(np.int64)
+        if cnp.PyArray_ISINTEGER(index) and len(shape) == 1:
+            return positions(index, shape[0], 1)
     return np.arange(math.prod(shape), dtype=np.int64).reshape(shape)[key]
 
 
 cdef object row_positions(TracedArray array, object key):
     """For ``x[index]`` with one integer array: first elements of the selected rows; else None."""
-    cdef int64_t row
     if len(array.shape) < 2 or isinstance(key, tuple):
         return None
     index = np.asarray(key)
-    if index.dtype.kind not in "iu":
+    if not cnp.PyArray_ISINTEGER(index):
         return None
-    n = array.shape[0]
-    if index.size and (index.min() < -n or index.max() >= n):
-        bad = index[(index < -n) | (index >= n)].flat[0]
-        raise IndexError(f"{where_text()}index {bad} is out of bounds for axis 0 with size {n}")
-    row = math.prod(array.shape[1:])
-    return np.where(index < 0, index + n, index).astype(np.int64) * row
+    return positions(index, array.shape[0], math.prod(array.shape[1:]))
 
 
 cdef object fancy_get(TracedArray array, object key):
@@ -1433,6 +1475,8 @@ cdef int32_t cast(Trace trace, int32_t value, TracedArray like) except -1:
 cdef int write(TracedArray view, object x) except -1:
     """``view[...] = x``."""
     cdef Trace trace = view.trace
+    cdef Py_ssize_t k
+    cdef int64_t d
     cdef Buffer buffer = view.buffer
     cdef int32_t value
     cdef TracedArray source
@@ -1449,12 +1493,12 @@ cdef int write(TracedArray view, object x) except -1:
             raise ValueError(f"{where_text()}could not broadcast input array from shape {source.shape} into shape "
                              f"{view.shape}") from None
     value = cast(trace, source.read(), view)
-    if 0 in view.shape:
-        return 0
-    if view.steps is not None:
-        for d, step in zip(view.shape, view.steps):
-            if step == 0 and d > 1:
-                raise ValueError(f"{where_text()}assignment destination is read-only: it is a broadcast array")
+    for k in range(len(view.shape)):
+        d = view.shape[k]
+        if d == 0:
+            return 0
+        if d > 1 and view.steps is not None and <int64_t>view.steps[k] == 0:
+            raise ValueError(f"{where_text()}assignment destination is read-only: it is a broadcast array")
     if view.steps is None:
         buffer.pending = None
         buffer.value = value
@@ -1465,6 +1509,15 @@ cdef int write(TracedArray view, object x) except -1:
                                 trace.tape.code[buffer.value].shape, view.add_map())
     buffer.version += 1
     return 0
+
+
+cdef TracedArray narrowed(TracedArray array, Py_ssize_t axis, int64_t start, int64_t stop, int64_t step):
+    """``array[..., start:stop:step, ...]`` along an axis, between bounds that lie inside (a stop of -1 is before the first)."""
+    cdef list shape = list(array.shape), steps = list(array.element_strides())
+    cdef int64_t along = steps[axis]
+    shape[axis] = max((stop - start + step - (1 if step > 0 else -1)) // step, 0)
+    steps[axis] = along * step
+    return sub_view(array, array.offset + (along * start if shape[axis] else 0), tuple(shape), tuple(steps))
 
 
 # -- operands ------------------------------------------------------------------------------------------
@@ -1505,7 +1558,7 @@ cdef int32_t operand_of(Trace trace, object x) except -1:
     if isinstance(x, (float, int)):
         return trace.number(x)
     if isinstance(x, NDARRAY):
-        if x.dtype == object:
+        if cnp.PyArray_TYPE(x) == cnp.NPY_OBJECT:
             return (<TracedArray>as_array_of(trace, x)).read()
         if x.ndim == 0:
             plain_array(x)
@@ -1530,13 +1583,15 @@ cdef object complex_in_real():
 
 cdef int weak_code(Trace trace, object x, int32_t value):
     """Dtype of an operand for promotion; -1: weak (a Python number)."""
+    if isinstance(x, Traced):
+        return trace.tape.code[value].dtype
     if isinstance(x, (float, int)) and not isinstance(x, (bool, NP_FLOATING)):
         return -1
     if isinstance(x, bool) or isinstance(x, NP_BOOL):
         return BOOL
-    if isinstance(x, NDARRAY) and x.dtype.kind in "iu" or isinstance(x, NP_INTEGER):
+    if isinstance(x, NDARRAY) and cnp.PyArray_ISINTEGER(x) or isinstance(x, NP_INTEGER):
         return F64
-    if isinstance(x, NP_FLOAT32) or isinstance(x, NDARRAY) and x.dtype == np.float32:
+    if isinstance(x, NP_FLOAT32) or isinstance(x, NDARRAY) and cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
         return F32
     if isinstance(x, GENERIC):
         return F64
@@ -1625,6 +1680,13 @@ cdef object binary(int op, object a, object b):
                 code = trace.tape.code[x1].dtype
                 if code == trace.tape.code[x2].dtype and code != BOOL:
                     return array_result(trace, op, code, x1, x2, (<TracedArray>a).shape)
+        elif type(b) is TracedScalar:
+            trace = (<TracedArray>a).trace
+            if (<TracedScalar>b).trace is trace and (<TracedScalar>b).code != BOOL:
+                x1 = (<TracedArray>a).read()
+                code = trace.tape.code[x1].dtype
+                if code == (<TracedScalar>b).code:
+                    return array_result(trace, op, code, x1, (<TracedScalar>b).read(), (<TracedArray>a).shape)
         elif type(b) is float or type(b) is int:
             trace = (<TracedArray>a).trace
             x1 = (<TracedArray>a).read()
@@ -1639,7 +1701,12 @@ cdef object binary(int op, object a, object b):
             return array_result(trace, op, code, trace.number(a), x2, (<TracedArray>b).shape)
     elif type(a) is TracedScalar and (<TracedScalar>a).code == F64:
         trace = (<TracedScalar>a).trace
-        if type(b) is TracedScalar:
+        if type(b) is TracedArray:
+            if (<TracedArray>b).trace is trace:
+                x2 = (<TracedArray>b).read()
+                if trace.tape.code[x2].dtype == F64:
+                    return array_result(trace, op, F64, (<TracedScalar>a).read(), x2, (<TracedArray>b).shape)
+        elif type(b) is TracedScalar:
             if (<TracedScalar>b).trace is trace and (<TracedScalar>b).code == F64:
                 return scalar_result(trace, op, (<TracedScalar>a).read(), (<TracedScalar>b).read(),
                                      (<TracedScalar>a).known and (<TracedScalar>b).known,
@@ -1729,11 +1796,20 @@ cdef tuple combine(Trace trace, int op, int code, int32_t x1, int32_t x2):
 
 
 cdef tuple joint_shape(tuple shapes):
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        text = " ".join(str(s).replace(" ", "") for s in shapes)
-        raise ValueError(f"{where_text()}operands could not be broadcast together with shapes {text}") from None
+    cdef Py_ssize_t n = 0, k
+    cdef list joint
+    cdef tuple shape
+    for shape in shapes:
+        n = max(n, len(shape))
+    joint = [1] * n
+    for shape in shapes:
+        for k in range(-len(shape), 0):
+            if shape[k] != 1 and shape[k] != joint[k]:
+                if joint[k] != 1:
+                    text = " ".join([str(s).replace(" ", "") for s in shapes])
+                    raise ValueError(f"{where_text()}operands could not be broadcast together with shapes {text}")
+                joint[k] = shape[k]
+    return tuple(joint)
 
 
 cdef int32_t broadcast_value(Trace trace, int32_t value, tuple shape) except -1:
@@ -1756,43 +1832,58 @@ cdef int32_t broadcast_value(Trace trace, int32_t value, tuple shape) except -1:
 
 # -- primitives for the front -----------------------------------------------------------------------------
 
+cdef dict OPS = {}                       # name, as the front writes it -> row of the op table
+
+
+cdef int op_named(str name) except -1:
+    op = OPS.get(name)
+    if op is None:
+        op = OPS[name] = optable.OPCODE[name.upper()]
+    return op
+
+
 def elementwise(str name, *args):
     """Any elementwise op of the table by name, with NumPy's broadcasting and promotion."""
     cdef Trace trace = None
-    cdef int op = optable.OPCODE[name.upper()], code = -1, c
-    cdef list values = [], shapes = [], codes = []
+    cdef int op = op_named(name), code
+    cdef int[3] codes
+    cdef int32_t[3] values, shapes
+    cdef int32_t joint = SCALAR_SHAPE, value
+    cdef bint same = True
     cdef tuple shape
-    cdef int32_t value
+    cdef Py_ssize_t k
     if holds_complex(args):
         return complex_front().elementwise(name, *args)
     if len(args) == 1:
         return unary(op, <Traced?>args[0])
+    if len(args) == 2:
+        return binary(op, args[0], args[1])
     for a in args:
         if isinstance(a, Traced) and (trace is None or (<Traced>a).trace.depth > trace.depth):
             trace = (<Traced>a).trace
-    if len(args) == 2:
-        return binary(op, args[0], args[1])
     trace.check()
-    for a in args:
-        value = operand_of(trace, a)
-        values.append(value)
-        shapes.append(trace.shape_tuple(value))
-        codes.append(weak_code(trace, a, value))
-    if op == AD_OP_WHERE:
-        if codes[1] == BOOL and codes[2] == BOOL:
-            code = BOOL
-        else:
-            code = promoted(codes[1], codes[2])
+    for k in range(3):
+        values[k] = operand_of(trace, args[k])
+        codes[k] = weak_code(trace, args[k], values[k])
+        shapes[k] = trace.tape.code[values[k]].shape
+        if trace.tape.ints[shapes[k]]:
+            same = same and (joint == SCALAR_SHAPE or same_shape(trace.tape.ints, joint, shapes[k]))
+            joint = shapes[k]
+    if op != AD_OP_WHERE:
+        code = promoted(promoted(codes[0], codes[1]), codes[2])
+    elif codes[1] == BOOL and codes[2] == BOOL:
+        code = BOOL
     else:
-        code = codes[0]
-        for c in codes[1:]:
-            code = promoted(code, c)
-    shape = joint_shape(tuple(shapes))
-    values = [broadcast_value(trace, v, shape) for v in values]
-    value = trace.append(op, code, 3, values[0], values[1], values[2], trace.shape_of_tuple(shape), -1)
+        code = promoted(codes[1], codes[2])
+    if not same:
+        shape = joint_shape((trace.shape_tuple(values[0]), trace.shape_tuple(values[1]), trace.shape_tuple(values[2])))
+        joint = trace.shape_of_tuple(shape)
+        for k in range(3):
+            values[k] = broadcast_value(trace, values[k], shape)
+    value = trace.append(op, code, 3, values[0], values[1], values[2], joint, -1)
     if op == AD_OP_WHERE:
-        trace.active[value] = trace.active[<int32_t>values[1]] | trace.active[<int32_t>values[2]]
-    return result(trace, value, shape)
+        trace.active[value] = trace.active[values[1]] | trace.active[values[2]]
+    return result(trace, value, trace.shape_tuple(value))
 
 
 def broadcast_to(x, tuple shape):
@@ -1816,40 +1907,65 @@ def broadcast_to(x, tuple shape):
     return sub_view(array, array.offset, shape, tuple(out))
 
 
-def reduce(str name, x, axes, bint keepdims=False):
-    """``sum``, ``max`` or ``min`` over a tuple of non-negative axes."""
+cdef int axis_mask(object axes, Py_ssize_t n, uint8_t *mask) except -1:
+    """Which of n axes are meant: None means all, an integer one, a sequence several."""
+    cdef Py_ssize_t k
+    memset(mask, axes is None, n)
+    if axes is None:
+        return 0
+    for axis in axes if isinstance(axes, (tuple, list)) else (axes,):
+        k = operator.index(axis)
+        if not -n <= k < n:
+            raise np.exceptions.AxisError(k, n)
+        k += n if k < 0 else 0
+        if mask[k]:
+            raise ValueError(f"{where_text()}duplicate value in 'axis'")
+        mask[k] = 1
+    return 0
+
+
+cdef dict FOLDS = {"sum": AD_OP_SUM, "max": AD_OP_REDUCE_MAX, "min": AD_OP_REDUCE_MIN}
+
+
+def reduce(str name, x, axes=None, bint keepdims=False):
+    """``sum``, ``max`` or ``min`` over an axis, several or all."""
     cdef TracedArray array
     cdef Trace trace = (<Traced?>x).trace
-    cdef int op = {"sum": AD_OP_SUM, "max": AD_OP_REDUCE_MAX, "min": AD_OP_REDUCE_MIN}[name]
+    cdef int op = FOLDS[name], code
     cdef int32_t value
-    cdef int code
     cdef int64_t[MAX_DIMS + 1] numbers
-    cdef tuple kept, steps
-    cdef Py_ssize_t k, j = 0
+    cdef uint8_t[MAX_DIMS] mask
+    cdef int64_t step = 1, d
+    cdef list kept = []
+    cdef Py_ssize_t k, n
     if isinstance(x, TracedScalar):
+        if axes not in (None, 0, -1, ()):
+            axis_mask(axes, 0, mask)
         return x
     array = x
+    n = len(array.shape)
+    axis_mask(axes, n, mask)
     value = array.read()
     code = trace.tape.code[value].dtype
     if code == BOOL:
         code = F64
-    kept = tuple([d for k, d in enumerate(array.shape) if k not in axes])
-    if name != "sum" and any([array.shape[k] == 0 for k in axes]):
-        raise ValueError(f"{where_text()}zero-size array to reduction operation {name}imum which has no identity")
-    steps = contiguous(kept)
     numbers[0] = 0
-    for k in range(len(array.shape)):
-        if k in axes:
-            numbers[1 + k] = 0
-        else:
-            numbers[1 + k] = steps[j]
-            j += 1
-    value = trace.append(op, code, 1, value, -1, -1, trace.shape_of_tuple(kept),
-                         trace.tape.add_ints(numbers, len(array.shape) + 1))
+    for k in range(n - 1, -1, -1):
+        d = array.shape[k]
+        if not mask[k]:
+            numbers[1 + k] = step
+            step *= d
+            kept.append(array.shape[k])
+            continue
+        numbers[1 + k] = 0
+        if d == 0 and op != AD_OP_SUM:
+            raise ValueError(f"{where_text()}zero-size array to reduction operation {name}imum which has no identity")
+    kept.reverse()
+    shape = tuple(kept)
+    value = trace.append(op, code, 1, value, -1, -1, trace.shape_of_tuple(shape), trace.tape.add_ints(numbers, n + 1))
     if keepdims:
-        out = result(trace, value, kept)
-        return as_array(out).shape_to(tuple([1 if k in axes else d for k, d in enumerate(array.shape)]))
-    return result(trace, value, kept)
+        return as_array(result(trace, value, shape)).shape_to(tuple([1 if mask[k] else array.shape[k] for k in range(n)]))
+    return result(trace, value, shape)
 
 
 def matmul(a, b):
@@ -1935,21 +2051,50 @@ def cumsum(x, int axis, bint reverse=False):
     return wrap(trace, value, array.shape)
 
 
+cdef dict CODES = {**DTYPE_CODE, None: F64, float: F64, np.float64: F64, np.float32: F32, bool: BOOL, np.bool_: BOOL}
+
+
+cdef int code_of(object dtype) except -1:
+    """What adcore computes in for a dtype, however it is spelled; -2 when it does not."""
+    try:
+        found = CODES.get(dtype)
+    except TypeError:                   # not hashable
+        found = None
+    return DTYPE_CODE.get(np.dtype(dtype), -2) if found is None else found
+
+
 def new_array(Trace trace, shape, dtype=np.float64, fill=0.0):
     """A fresh traced array of this trace, filled with a number or a traced scalar; with None the caller
     writes every element before any is read."""
-    cdef tuple dims = (int(shape),) if isinstance(shape, (int, NP_INTEGER)) else tuple([int(d) for d in shape])
     cdef int32_t at, value
-    cdef int code = DTYPE_CODE[np.dtype(dtype)]
+    cdef int code = code_of(dtype)
+    cdef list dims
     trace.check()
-    if any([d < 0 for d in dims]):
-        raise ValueError(f"{where_text()}negative dimensions are not allowed")
+    if code < 0:
+        raise KeyError(dtype)
+    if isinstance(shape, (int, NP_INTEGER)):
+        dims = [int(shape)]
+    else:
+        dims = [d if type(d) is int else operator.index(d) for d in shape]
+    for d in dims:
+        if d < 0:
+            raise ValueError(f"{where_text()}negative dimensions are not allowed")
     at = trace.shape_of_tuple(dims)
     if fill is None:
         value = trace.append(AD_OP_EMPTY, code, 0, -1, -1, -1, at, -1)
     else:
         value = trace.append(AD_OP_FULL, code, 1, operand_of(trace, fill), -1, -1, at, -1)
-    return wrap(trace, value, dims)
+    return wrap(trace, value, tuple(dims))
+
+
+def dtype_code(dtype):
+    """The number that a dtype has on tapes."""
+    return code_of(dtype)
+
+
+def makes(dtype):
+    """Does adcore compute in this dtype, real and with a fraction or bool?"""
+    return code_of(dtype) in (F64, F32, BOOL)
 
 
 def constant_array(Trace trace, array):
@@ -1970,7 +2115,7 @@ cdef object as_array_of(Trace trace, object x):
         return as_array(x)
     if isinstance(x, (float, int, GENERIC)):
         return wrap(trace, trace.append(AD_OP_IDENTITY, F64, 1, operand_of(trace, x), -1, -1, SCALAR_SHAPE, -1), ())
-    if isinstance(x, NDARRAY) and x.dtype != object:
+    if isinstance(x, NDARRAY) and cnp.PyArray_TYPE(x) != cnp.NPY_OBJECT:
         return constant_array(trace, x)
     if isinstance(x, NDARRAY):
         shape, items = x.shape, list(x.reshape(-1))
@@ -1994,7 +2139,7 @@ cdef bint holds_traced(object x):
             if holds_traced(item):
                 return True
         return False
-    return isinstance(x, NDARRAY) and x.dtype == object
+    return isinstance(x, NDARRAY) and cnp.PyArray_TYPE(x) == cnp.NPY_OBJECT
 
 
 cdef object stack_items(Trace trace, list items):
@@ -2054,7 +2199,9 @@ def find_trace(x):
         return (<Traced>x).trace
     if isinstance(x, TracedComplex):
         return (<TracedComplex>x).re.trace
-    if isinstance(x, NDARRAY) and x.dtype == object:
+    if isinstance(x, NDARRAY):
+        if cnp.PyArray_TYPE(x) != cnp.NPY_OBJECT:
+            return None
         x = x.reshape(-1)
     elif isinstance(x, dict):
         x = x.values()
@@ -2069,41 +2216,7 @@ def find_trace(x):
     return deepest
 
 
-cdef class TakesLists:
-    """A function or ufunc of NumPy's or SciPy's that takes lists of traced values, as the plain one takes lists of numbers.
-
-    NumPy's protocols look at the arguments themselves, not into them: of a list it would make an array of objects.
-    """
-
-    cdef readonly object plain
-
-    def __init__(self, plain):
-        self.plain = plain
-
-    def __call__(self, *args, **kwargs):
-        for x in args:
-            if (type(x) is list or type(x) is tuple) and find_trace(x) is not None:
-                return self.plain(*[listed(y) for y in args], **{name: listed(y) for name, y in kwargs.items()})
-        if kwargs:
-            for x in kwargs.values():
-                if (type(x) is list or type(x) is tuple) and find_trace(x) is not None:
-                    return self.plain(*args, **{name: listed(y) for name, y in kwargs.items()})
-        return self.plain(*args, **kwargs)
-
-    def __getattr__(self, name):
-        return getattr(self.plain, name)
-
-    def __eq__(self, other):
-        return self.plain == (other.plain if isinstance(other, TakesLists) else other)
-
-    def __hash__(self):
-        return hash(self.plain)
-
-    def __repr__(self):
-        return repr(self.plain)
-
-
-cdef object listed(x):
+cdef object listed(object x):
     """A list that holds traced values as a traced array; anything else as it is."""
     if type(x) is not list and type(x) is not tuple:
         return x
@@ -2210,7 +2323,7 @@ def cast_to(x, dtype):
     return wrap(trace, value, x.shape)
 
 
-cdef dict UFUNCS = {}
+UFUNCS = {}
 cdef dict OP_UFUNC = {}
 
 

@@ -21,6 +21,7 @@ MODULES = [
     "adcore.inspect",
     "adcore.integrations.integrate",
     "adcore.integrations.optimize",
+    "adcore.native",
 ]
 
 

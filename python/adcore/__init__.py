@@ -29,6 +29,8 @@ _WHERE = {
     "custom_vjp": "rules",
     "custom_jvp": "rules",
     "primitive": "rules",
+    "compiled_primitive": "native",
+    "get_include": "native",
     "testing": "testing",
     "scipy": "scipy",
 }

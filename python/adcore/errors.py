@@ -41,6 +41,10 @@ class NonFinite(AdcoreError, FloatingPointError):
     """A value or a derivative is NaN or infinite, and ``config(debug_nans=True)`` asked where from."""
 
 
+class KernelError(AdcoreError, RuntimeError):
+    """A compiled kernel of the user's returned a number other than 0."""
+
+
 class MissingDerivative(NotDifferentiable):
     """The derivative exists, but nobody has written it yet."""
 

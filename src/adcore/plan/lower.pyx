@@ -553,9 +553,14 @@ cdef class Lowering:
                 numbers[k] = self.program.ints[instr.param + k]
                 wires[k] = self.scalar_index(arg(instr, self.program.ints, k + 1))
         elif instr.op == AD_OP_CALL:
-            step = self.new_step(STEP_CALL, group, value)
+            rule = self.program.rules[instr.param]
+            native = getattr(rule, "native", None)
+            step = self.new_step(STEP_CALL if native is None else STEP_NATIVE, group, value)
             step.count = <int32_t>len(self.plan.calls)
-            self.plan.calls.append(self.program.rules[instr.param])
+            self.plan.calls.append(rule)
+            if native is not None:
+                step.first_run = <int32_t>self.plan.natives.n
+                fill_native(<Native *>pool_add(&self.plan.natives, 1), native)
             step.numbers = self.plan.longs.n
             n = n_args(instr)
             numbers = <int64_t *>pool_add(&self.plan.longs, 1)

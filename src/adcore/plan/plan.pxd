@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from adcore.plan.pool cimport Pool
 
 cdef enum StepKind:
@@ -12,6 +12,12 @@ cdef enum StepKind:
     STEP_PACK = 7
     STEP_PACK_ADD = 8
     STEP_CALL = 9
+    STEP_NATIVE = 10
+
+cdef enum NativeKind:
+    NATIVE_VALUE = 0
+    NATIVE_REVERSE = 1
+    NATIVE_FORWARD = 2
 
 cdef enum FillKind:
     FILL_COPY = 0           # from another place
@@ -94,6 +100,12 @@ cdef struct Step:
     uint8_t adds            # STEP_MATMUL: to what y holds
     int32_t source          # instruction this step stands for (profiles, errors)
 
+cdef struct Native:         # a kernel of the user's (adcore_primitive.h)
+    int32_t kind, n         # NativeKind; how many arguments
+    uint64_t chosen         # bit k: the adjoint (tangent) of argument k is wanted (given)
+    void *function
+    void *data
+
 cdef struct Loop:           # steps [first, end) run `count` times, each time on the next tile
     int32_t first, end
     int64_t count
@@ -109,10 +121,13 @@ cdef struct Bound:          # a scalar that a run copies in before it starts
     int32_t kind            # 0: input, 1: const, 2: float
     int32_t index
 
+cdef int fill_native(Native *it, tuple native) except -1
+
 cdef class Plan:
     cdef Pool steps, fills, accesses, ops, splats, runs, folds
     cdef Pool wires         # int32: operands of scalar runs
     cdef Pool longs         # int64: dims, strides, indices
+    cdef Pool natives       # Native: of STEP_NATIVE, by step.first_run
     cdef Pool literals      # double: initial values of the first scalars
     cdef Pool bound         # Bound
     cdef Pool loops         # Loop
@@ -123,7 +138,7 @@ cdef class Plan:
     cdef readonly int32_t n_inputs, n_consts, n_results, n_scalars, n_floats
     cdef int64_t scratch_bytes, folds_bytes
     cdef bint wide          # enough of its work is in parts to call other threads
-    cdef readonly list calls    # the rules of STEP_CALL, by step.count
+    cdef readonly list calls    # the rules of STEP_CALL and STEP_NATIVE, by step.count
     cdef readonly object input_specs, const_specs, result_specs   # (shape, dtype) each
     cdef object arenas      # idle arenas, reused by later runs
     cdef object binding     # what the engine knows of the arrays to bind

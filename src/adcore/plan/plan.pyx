@@ -4,11 +4,22 @@ A plan holds no array and no Python object that a sweep touches; any number of
 threads may run it at once, each in an arena of its own.
 """
 
+from libc.stdint cimport uintptr_t
+
 from adcore.plan.pool cimport pool_free, pool_init
 
-STEP_NAMES = ("blocks", "scalars", "matmul", "gather", "scatter_add", "put", "cumsum", "pack", "pack_add", "call")
+STEP_NAMES = ("blocks", "scalars", "matmul", "gather", "scatter_add", "put", "cumsum", "pack", "pack_add", "call", "native")
 
 ITEM_BYTES = (8, 4, 1, 8)
+
+
+cdef int fill_native(Native *it, tuple native) except -1:
+    """From a rule's ``native``: kind, address, data, number of arguments, which of them have adjoints or tangents."""
+    cdef uintptr_t address, data
+    it.kind, address, data, it.n, it.chosen = native
+    it.function = <void *>address
+    it.data = <void *>data
+    return 0
 
 
 cdef int64_t place_bytes(const Place *place):
@@ -28,6 +39,7 @@ cdef class Plan:
         pool_init(&self.folds, sizeof(Fold))
         pool_init(&self.wires, sizeof(int32_t))
         pool_init(&self.longs, sizeof(int64_t))
+        pool_init(&self.natives, sizeof(Native))
         pool_init(&self.literals, sizeof(double))
         pool_init(&self.bound, sizeof(Bound))
         pool_init(&self.loops, sizeof(Loop))
@@ -47,6 +59,7 @@ cdef class Plan:
         pool_free(&self.folds)
         pool_free(&self.wires)
         pool_free(&self.longs)
+        pool_free(&self.natives)
         pool_free(&self.literals)
         pool_free(&self.bound)
         pool_free(&self.loops)
@@ -89,7 +102,7 @@ cdef class Plan:
             total += place_bytes(&fill.to) * (2 if fill.kind == FILL_COPY else 1)
         if step.kind != STEP_BLOCKS:
             return total + (place_bytes(&step.y) + place_bytes(&step.x1) + place_bytes(&step.x2)
-                            if step.kind not in (STEP_RUNS, STEP_CALL) else 0)
+                            if step.kind not in (STEP_RUNS, STEP_CALL, STEP_NATIVE) else 0)
         for j in range(step.n_loads + step.n_stores):
             access = (<Access *>self.accesses.data) + step.first_load + j
             n = 1

@@ -19,11 +19,12 @@ import numpy as np
 from adcore import errors
 
 from adcore.plan.plan cimport (
-    Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Fold, Loop, Moving, Plan, Run, Splat, Step,
-    STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_PACK, STEP_PACK_ADD,
+    Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Fold, Loop, Moving, Native, Plan, Run, Splat, Step,
+    STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_NATIVE, STEP_PACK, STEP_PACK_ADD,
     STEP_RUNS, STEP_SCATTER_ADD, VmOp,
 )
 from adcore.sweep.blas cimport dgemm, dgemv, sgemm
+from adcore.sweep.native cimport OPERANDS_MAX, invoke, read_only
 from adcore.sweep.pool cimport clock_seconds, parallel
 from adcore.tape.program cimport BOOL, F32, F64, I64
 
@@ -607,6 +608,33 @@ cdef int run_call(const Step *step, Plan plan, char **bases, PyObject *failures)
     return 0
 
 
+cdef int run_native(const Step *step, Plan plan, char **bases, PyObject *failures) noexcept nogil:
+    """A kernel of the user's, on operands in place."""
+    cdef const Native *native = (<Native *>plan.natives.data) + step.first_run
+    cdef const int64_t *it = <const int64_t *>plan.longs.data + step.numbers
+    cdef read_only[OPERANDS_MAX] operands
+    cdef int64_t[OPERANDS_MAX] lengths
+    cdef int64_t n = it[0], k, j
+    cdef int code
+    it += 1
+    for k in range(n + 1):          # the result first
+        operands[k] = <const double *>(bases[it[0]] + it[1])
+        lengths[k] = 1
+        for j in range(it[3]):
+            lengths[k] *= it[4 + j]
+        it += 4 + it[3]
+    code = invoke(native, <double *>operands[0], lengths[0], operands + 1, lengths + 1)
+    return native_failed(step, plan, code, failures) if code else 0
+
+
+cdef int native_failed(const Step *step, Plan plan, int code, PyObject *failures) noexcept with gil:
+    try:
+        raise plan.calls[step.count].failed(code)
+    except BaseException as error:
+        (<list>failures).append(error)
+    return 2
+
+
 cdef void move(const Loop *loop, Plan plan, int64_t tile, char **bases, int threads) noexcept nogil:
     """Point the moving slots at this tile; before the first, prepare what sums over all tiles start from."""
     cdef const Moving *moving = (<Moving *>plan.moving.data) + loop.first_moving
@@ -658,6 +686,8 @@ cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *
             run_pack(step, plan, kernels, bases)
         elif step.kind == STEP_CALL:
             bad = run_call(step, plan, bases, failures)
+        elif step.kind == STEP_NATIVE:
+            bad = run_native(step, plan, bases, failures)
         else:
             bad = run_scatter(step, kernels, bases)
         if bad:

@@ -46,6 +46,12 @@ def test_the_example_of_the_readme():
     adcore.testing.check_grads(names["f"], [x])
 
 
+def test_the_examples_of_the_page_of_derivatives():
+    failed, tried = doctest.testfile(str(ROOT / "docs" / "derivatives.md"), module_relative=False)
+    assert tried > 10
+    assert failed == 0
+
+
 def test_the_coverage_page_is_up_to_date():
     result = subprocess.run([sys.executable, ROOT / "tools" / "coverage.py", "--check"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

@@ -342,6 +342,16 @@ def test_a_function_that_changes_what_it_reads_runs_each_time():
     assert "changes what it reads" in g.why_not
 
 
+@pytest.mark.parametrize("switch", [{"optimise": False}, {"unchecked": True}, {"conjugate": True}, {"debug_nans": True}], ids=str)
+def test_settings_between_two_calls(switch):
+    f = lambda z: np.sum(np.abs(z) ** 2 * np.array([1.0, 2.0]))  # noqa: E731
+    z = np.array([1.0 + 2.0j, 3.0 - 1.0j])
+    compiled = adcore.compile(adcore.grad(f))
+    for changes in ({}, switch, {}):
+        with adcore.config(**changes):
+            np.testing.assert_allclose(compiled(z), adcore.gradient(f, z), rtol=1e-14)
+
+
 class TestTables:
     """Arguments and surroundings that hold nothing to bind must be what they were, however deep."""
 

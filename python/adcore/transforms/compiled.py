@@ -43,7 +43,7 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if config.debug_nans():
             return self._f(*args, **kwargs)
-        key = (len(args), *kwargs)
+        key = (config.current()["conjugate"], len(args), *kwargs)
         for k, replay in enumerate(self._replays.get(key, ())):
             result = replay(args, kwargs)
             if result is not NotImplemented:

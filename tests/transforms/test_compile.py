@@ -342,6 +342,32 @@ def test_a_function_that_changes_what_it_reads_runs_each_time():
     assert "changes what it reads" in g.why_not
 
 
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [((2.0,), {}), ((), {"k": 3.0}), ((2.0,), {})],
+        [((2,), {}), ((2.0,), {}), ((np.float64(2.0),), {}), ((np.float32(2.0),), {})],
+        [(([2.0, 3.0],), {}), (((2.0, 3.0),), {}), ((np.array([2.0, 3.0]),), {})],
+        [(("double",), {}), (("triple",), {}), ((b"double",), {}), ((None,), {})],
+        [((True,), {}), ((1,), {}), ((0,), {}), ((0.0,), {})],
+    ],
+    ids=["keyword or position", "kinds of numbers", "kinds of sequences", "texts", "equal numbers"],
+)
+def test_ways_to_give_an_argument(calls):
+    def f(x, k):
+        if isinstance(k, (str, bytes)) or k is None:
+            return np.sum(x**2) * {"double": 2.0, "triple": 3.0}.get(k, 5.0)
+        if isinstance(k, (list, tuple)):
+            return np.sum(x**2) * k[1] * (1.0 if isinstance(k, list) else 2.0)
+        if isinstance(k, bool):
+            return np.sum(x)
+        return np.sum(x**2 * np.sum(k)) + math.copysign(1.0, np.sum(k)) * x[0]
+
+    compiled = adcore.compile(adcore.grad(f))
+    for args, kwargs in [*calls, *calls]:
+        np.testing.assert_allclose(compiled(x, *args, **kwargs), adcore.grad(f)(x, *args, **kwargs), rtol=1e-14)
+
+
 @pytest.mark.parametrize("switch", [{"optimise": False}, {"unchecked": True}, {"conjugate": True}, {"debug_nans": True}], ids=str)
 def test_settings_between_two_calls(switch):
     f = lambda z: np.sum(np.abs(z) ** 2 * np.array([1.0, 2.0]))  # noqa: E731

@@ -378,6 +378,20 @@ def test_settings_between_two_calls(switch):
             np.testing.assert_allclose(compiled(z), adcore.gradient(f, z), rtol=1e-14)
 
 
+@pytest.mark.parametrize("change", ["__defaults__", "__kwdefaults__", "__code__"])
+def test_what_a_function_is_made_of(change):
+    def g(x, k=2.0, *, n=3.0):
+        return k * n * x**2
+
+    new = {"__defaults__": (4.0,), "__kwdefaults__": {"n": 5.0}, "__code__": (lambda x, k=2.0, *, n=3.0: k * n * x**3).__code__}
+    compiled = adcore.compile(adcore.grad(lambda x: np.sum(g(x))))
+    compiled(x)
+    setattr(g, change, new[change])
+    np.testing.assert_allclose(compiled(x), adcore.gradient(lambda x: np.sum(g(x)), x), rtol=1e-14)
+    compiled(x)
+    assert compiled.recordings == 2
+
+
 class TestTables:
     """Arguments and surroundings that hold nothing to bind must be what they were, however deep."""
 

@@ -33,6 +33,7 @@ from ..tracer import twins
 from ..tracer.names import ABSENT, Copies, Space, is_inert
 from . import complex, dispatch, modules
 from .libraries import instance, is_scipy, library_function, stand_in
+from .surroundings import Definition
 
 LIBRARIES = ("numpy", "scipy", "math", "adcore")
 STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
@@ -401,6 +402,8 @@ class Rebinder:
             copy.__dict__.update(f.__dict__)
             self.closed = False
         self.copies[id(f)] = (f, copy)
+        if self.surroundings is not None:
+            self.surroundings.note(f, f, False, Definition(f))
         if f.__defaults__ or f.__kwdefaults__:
             self.closed = self.closed and is_inert((f.__defaults__, f.__kwdefaults__))
         for new, cell in zip(cells or (), f.__closure__ or (), strict=True):

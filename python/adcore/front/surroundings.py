@@ -28,7 +28,7 @@ class Surroundings:
 
     def __init__(self, trace: Any) -> None:
         self.trace = trace
-        self.entries: list[tuple[Any, Any, Any, Token | None]] = []
+        self.entries: list[tuple[Any, Any, Any, Any]] = []
         self.live: list[tuple[Any, Any, int]] = []
         self.why = ""
         self.seen: set[tuple[int, Any]] = set()
@@ -66,12 +66,23 @@ class Surroundings:
         self.note(value, container, key, token)
         return value
 
-    def note(self, value: Any, container: Any, key: Any, token: Token | None) -> None:
+    def note(self, value: Any, container: Any, key: Any, token: Any) -> None:
         """Add an entry, once for each place."""
         place = (id(container), key)
         if place not in self.seen:
             self.seen.add(place)
             self.entries.append((container, key, value, token))
+
+
+class Definition:
+    """What a function is made of: its code and the defaults of its arguments."""
+
+    def __init__(self, f: types.FunctionType) -> None:
+        self.code = f.__code__
+        self.defaults = Token((f.__defaults__, f.__kwdefaults__))
+
+    def holds(self, f: types.FunctionType) -> bool:
+        return f.__code__ is self.code and bool(self.defaults.holds((f.__defaults__, f.__kwdefaults__)))
 
 
 def is_random(value: Any) -> bool:

@@ -200,7 +200,8 @@ def compile(f: Callable[..., Any]) -> Compiled:
     written.
 
     What a replay does not do: print, append to a list, count calls, or see a change in an object that f reaches
-    only through a library or a method. Functions that draw random numbers from NumPy or ``random`` are found out and
+    only through a library or a method, or in an attribute of a module or a class that f names (``clear()`` then).
+    Functions that draw random numbers from NumPy or ``random`` are found out and
     run each time.
 
     Examples

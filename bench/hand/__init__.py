@@ -2,13 +2,12 @@
 
 One file a problem, ``bench/hand/<name>.c``. Every function is called ``<name>_<what>``, takes pointers to
 contiguous float64 arrays declared ``AD_RESTRICT`` and sizes as ``long``, and adds nothing to what a sweep must do: the
-same value, the same gradient, written over. ``AD_RESTRICT`` is ``restrict`` unless ``library`` is told otherwise;
+same value, the same gradient, written over. ``AD_RESTRICT`` is ``restrict`` unless ``building`` says otherwise;
 ``AT(a, i, n)`` is ``a[i]``, or tests ``i < n`` first in a checked build.
 """
 
 import contextlib
 import ctypes
-import functools
 import hashlib
 import os
 import pathlib
@@ -18,8 +17,10 @@ import tempfile
 import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
+MATH = HERE.parent.parent / "src" / "adcore" / "kernels"  # the same vector math as adcore's
 BEST = ("-O3", "-march=native")
-
+# in every build, as in those of adcore's kernels; -ffast-math is not among them, since linking with it changes the whole process
+ALWAYS = ("-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-shared", "-fPIC")
 
 _build = {"flags": BEST, "restrict": True, "checked": False}
 
@@ -35,25 +36,37 @@ def building(**options):
         _build.update(before)
 
 
-def library(name, **options):
+def command():
+    """The compiler and its arguments, but for the source and what is made of it."""
+    flags = [*_build["flags"], *ALWAYS, f"-I{HERE}", f"-I{MATH}"]
+    qualifier = "restrict" if _build["restrict"] else ""
+    return [os.environ.get("CC", "cc"), *flags, f"-DAD_RESTRICT={qualifier}", f"-DAD_CHECKED={int(_build['checked'])}"]
+
+
+def build(source, target):
+    """Compile one file into a shared library."""
+    subprocess.run([*command(), str(source), "-o", str(target), "-lm"], check=True)
+
+
+def library(name, sources=HERE):
     """``<name>.c`` compiled by the machine's C compiler and loaded; kept for the next run of the same text."""
-    return compiled(name, **{**_build, **options})
-
-
-@functools.cache
-def compiled(name, flags, restrict, checked, sources=None):
-    source = pathlib.Path(sources or HERE) / f"{name}.c"
-    command = [os.environ.get("CC", "cc"), *flags, "-shared", "-fPIC", f"-I{HERE}", f"-I{HERE.parent.parent}/src/adcore/kernels",
-               f"-DAD_RESTRICT={'restrict' if restrict else ''}", f"-DAD_CHECKED={int(checked)}"]  # fmt: skip
-    texts = b"".join(p.read_bytes() for p in sorted([source, *HERE.glob("*.h")]))
-    key = hashlib.sha256(" ".join(command).encode() + texts).hexdigest()[:16]
+    source = pathlib.Path(sources, f"{name}.c")
+    texts = b"".join(p.read_bytes() for p in [source, *sorted(HERE.glob("*.h")), *sorted(MATH.glob("ad_math*.h"))])
+    key = hashlib.sha256(" ".join(command()).encode() + texts).hexdigest()[:16]
     target = pathlib.Path(tempfile.gettempdir()) / f"adcore-bench-{os.getuid()}" / f"{name}-{key}.so"
     if not target.exists():
         target.parent.mkdir(mode=0o700, exist_ok=True)
         part = target.with_suffix(f".{os.getpid()}")
-        subprocess.run([*command, str(source), "-o", str(part), "-lm"], check=True)
+        build(source, part)
         part.replace(target)
     return ctypes.CDLL(str(target))
+
+
+def work(name, *sizes):
+    """Room for ``<name>_work(sizes)`` doubles."""
+    count = library(name)[f"{name}_work"]
+    count.restype = ctypes.c_long
+    return np.empty(count(*map(ctypes.c_long, sizes)))
 
 
 def call(function, *args):

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ad_math.h" /* the vector math that adcore's own kernels use */
+
 #ifndef AD_RESTRICT
 #define AD_RESTRICT restrict
 #endif
@@ -23,5 +25,11 @@ static inline double *hand_at(const double *a, long i, long n) {
 #else
 #define AT(a, i, n) ((a)[i])
 #endif
+
+/* Before a loop that only adds up: its partial sums may be added in any order. */
+#define SUMS(...) HAND_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#define HAND_PRAGMA(...) _Pragma(#__VA_ARGS__)
+
+static inline long hand_least(long a, long b) { return a < b ? a : b; }
 
 #endif

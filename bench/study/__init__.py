@@ -58,3 +58,16 @@ def compiled_gradient(p: Any) -> Callable[[], Any]:
 
     f = adcore.compile(adcore.value_and_grad(p.fun, argnums=p.argnums))
     return lambda: f(*p.args)
+
+
+def by_hand(p: Any, **options: Any) -> dict[str, Callable[[], Any]]:
+    """The problem's gradient in C by hand, built as ``hand.building`` says; empty without such a version or a compiler."""
+    from bench import hand
+    from bench.peers import makers
+
+    try:
+        known = makers("c")
+    except ImportError:
+        return {}
+    with hand.building(**options):
+        return {"C by hand": known[p.name](p)} if p.name in known else {}

@@ -1,15 +1,15 @@
 """f. What a user waits for: chemistry models of up to 48,000 lines, and five functions of 500 lines of scalar code."""
 
 import ctypes
-import os
 import pathlib
-import subprocess
 import tempfile
 import time
 
 import numpy as np
 
 import adcore
+from bench import hand
+from bench.hand import straightline as generator
 from bench.peers import makers
 from bench.problems import problem, straightline
 
@@ -18,39 +18,9 @@ from .isolated import first_call
 
 QUICK = ("A4B_deg4", "A4B_deg6", "A2B2C_deg6", "ABCDE_deg5", "ABCDE_deg8")
 FULL = tuple(f"{molecule}_deg{k}" for molecule in ("A4B", "A2B2C", "ABCDE") for k in range(3, 9))
-# each form of bench/problems/straightline.py in C: its value, and what it adds to the adjoints of its operands
-IN_C = (
-    ("0.6 * ({a} + {b})", ("0.6 * {g}", "0.6 * {g}")),
-    ("0.6 * ({a} - {b})", ("0.6 * {g}", "-0.6 * {g}")),
-    ("{a} * {b}", ("{g} * {b}", "{g} * {a}")),
-    ("sin({a})", ("{g} * cos({a})", None)),
-    ("cos({a})", ("-{g} * sin({a})", None)),
-    ("tanh({a})", ("{g} * (1.0 - {y} * {y})", None)),
-    ("sqrt(1.0 + {a} * {a})", ("{g} * {a} / {y}", None)),
-    ("exp(-{a} * {a})", ("-2.0 * {g} * {a} * {y}", None)),
-)
 
 
-def c_source(n, seed):
-    """Value and gradient of a straight-line function as one C function, as source-transforming AD writes it."""
-    lines = straightline.program(n, seed)
-    inputs = straightline.INPUTS
-    name = lambda k, letter="v": f"{'x' if letter == 'v' else 'gx'}[{k}]" if k < inputs else f"{letter}{k - inputs}"  # noqa: E731
-    text = ["#include <math.h>", "double f(const double *restrict x, double *restrict gx) {"]
-    for k, (form, a, b) in enumerate(lines):
-        text.append(f"    double v{k} = {IN_C[form][0].format(a=name(a), b=name(b))};")
-    last = n - max(n // 10, 1)
-    text += [f"    double g{k} = {1.0 if k >= last else 0.0};" for k in range(n)]
-    for k in range(n - 1, -1, -1):
-        form, a, b = lines[k]
-        for operand, partial in zip((a, b), IN_C[form][1], strict=True):
-            if partial is not None:
-                text.append(f"    {name(operand, 'g')} += {partial.format(a=name(a), b=name(b), y=f'v{k}', g=f'g{k}')};")
-    text += ["    return " + " + ".join(f"v{k}" for k in range(last, n)) + ";", "}", ""]
-    return "\n".join(text)
-
-
-def five_functions(compiler):
+def five_functions():
     """Seconds to make ready and run the gradients of five functions of 500 lines: adcore, and the C compiler."""
     made = [problem("straightline", f"500_s{seed}") for seed in range(5)]
     adcore.gradient(problem("straightline", "20").fun, made[0].args[0])  # what is loaded on first use
@@ -62,12 +32,11 @@ def five_functions(compiler):
         theirs = []
         for seed, p in enumerate(made):
             source, library = pathlib.Path(directory, f"f{seed}.c"), pathlib.Path(directory, f"f{seed}.so")
-            source.write_text(c_source(500, seed))
-            subprocess.run([compiler, "-O3", "-march=native", "-shared", "-fPIC", source, "-o", library, "-lm"], check=True)
+            source.write_text(generator.source(500, seed))
+            hand.build(source, library)
             g = np.zeros(straightline.INPUTS)
-            f = ctypes.CDLL(str(library)).f
-            f.restype = ctypes.c_double
-            f(ctypes.c_void_p(p.args[0].ctypes.data), ctypes.c_void_p(g.ctypes.data))
+            room = [np.empty(straightline.INPUTS + 500) for _ in range(2)]
+            hand.call(ctypes.CDLL(str(library)).straightline_gradient, p.args[0], g, *room)()
             theirs.append(g)
         c_seconds = time.perf_counter() - start
     worst = max(float(np.max(np.abs(a - b)) / np.max(np.abs(b))) for a, b in zip(ours, theirs, strict=True))
@@ -77,7 +46,7 @@ def five_functions(compiler):
 
 
 def run(quick):
-    seconds, c_seconds = five_functions(os.environ.get("CC", "cc"))
+    seconds, c_seconds = five_functions()
     limit = 20 if quick else 120
     peers = []
     for name in ("jax", "casadi"):

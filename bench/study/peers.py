@@ -6,11 +6,14 @@ from bench.peers import NAMES, makers
 from . import Section, interleaved, problems
 
 BUILDS = {
-    "C -O3 native": {},
-    "C, no restrict": {"restrict": False},
-    "C, checked": {"checked": True},
-    "C, checked, no restrict": {"checked": True, "restrict": False},
-    "C -O2": {"flags": ("-O2",)},
+    "C " + ", ".join([level, *(["checked"] if checked else []), *([] if restrict else ["no restrict"])]): {
+        "flags": flags,
+        "checked": checked,
+        "restrict": restrict,
+    }
+    for level, flags in (("-O3 native", hand.BEST), ("-O2", ("-O2",)))
+    for checked in (False, True)
+    for restrict in (True, False)
 }
 # autograd takes seconds a call on these: once is enough
 SLOW = {("autograd", "lstm"), ("torch", "lstm")}

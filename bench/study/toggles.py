@@ -4,10 +4,13 @@ import os
 
 import adcore
 
-from . import Section, compiled_gradient, interleaved, problems
+from . import Section, by_hand, compiled_gradient, interleaved, problems
 
 BUILDS = {"checked, restrict": (False, True), "unchecked, restrict": (True, True), "checked, may-alias": (False, False),
           "unchecked, may-alias": (True, False)}  # fmt: skip
+# the same toggles in C by hand, as multiples of what it takes with restrict and without checks
+BY_HAND = {"C": {}, "C, checked": {"checked": True}, "C, no restrict": {"restrict": False},
+           "C, checked, no restrict": {"checked": True, "restrict": False}}  # fmt: skip
 
 
 def under(call, **settings):
@@ -35,21 +38,24 @@ def run(quick):
     known = levels()
     threads = sorted({1, os.cpu_count() or 1})
     columns = ["problem", "checked, restrict ms", *[f"{b} / default" for b in list(BUILDS)[1:]],
-               *[f"{level} / {known[-1]}" for level in known[:-1]], *[f"{n} threads / 1" for n in threads[1:]]]  # fmt: skip
+               *[f"{level} / {known[-1]}" for level in known[:-1]], *[f"{n} threads / 1" for n in threads[1:]],
+               "C by hand ms", *[f"{b} / C" for b in list(BY_HAND)[1:]]]  # fmt: skip
     rows, bars = [], {}
     for spec, p in problems(quick):
         call = compiled_gradient(p)
         calls = {b: under(call, unchecked=u, noalias=n, threads=1) for b, (u, n) in BUILDS.items()}
         calls |= {level: under(call, isa=level, threads=1) for level in known[:-1]}
         calls |= {n: under(call, threads=n) for n in threads[1:]}
-        best = interleaved(calls, 2.0 if quick else 6.0)
+        c = {label: call for label, options in BY_HAND.items() for call in by_hand(p, **options).values()}
+        best = interleaved(calls | c, 2.0 if quick else 6.0)
         base = best["checked, restrict"]
         rows.append([spec, 1e3 * base, *[best[k] / base for k in calls if k != "checked, restrict"]])
-        bars[spec] = {str(k): best[k] / base for k in calls}
+        rows[-1] += [1e3 * best["C"], *[best[k] / best["C"] for k in list(BY_HAND)[1:]]] if c else [None] * len(BY_HAND)
+        bars[spec] = {str(k): best[k] / base for k in calls} | {k: best[k] / best["C"] for k in c}
     return Section(
         "toggles", "What safety costs",
         "Gradient time of each build of the kernels as a multiple of the default one, on one thread. Bounds are checked when "
         "a plan is made and bound, not inside the loops, and the planner proves that buffers are disjoint: what is left of the "
-        "toggles is what gcc makes of restrict in loops that accumulate.",
-        columns, rows, bars, "time / checked, restrict",
+        "toggles is what gcc makes of restrict in loops that accumulate. C by hand pays for its checks at every element.",
+        columns, rows, bars, "time / default build",
     )  # fmt: skip

@@ -5,7 +5,7 @@ since compilers take time that grows faster than the lines: a piece reads what e
 in variables, and is differentiated by a function of its own; adjoints are handed on through an array.
 """
 
-from ..problems.straightline import INPUTS, program
+from ..problems.straightline import INPUTS, live, program
 
 PIECE = 2500
 # each form of bench/problems/straightline.py in C: its value, and what it adds to the adjoints of its operands
@@ -19,19 +19,6 @@ FORMS = (
     ("sqrt(1.0 + {a} * {a})", ("{g} * {a} / {y}", None)),
     ("exp(-{a} * {a})", ("-2.0 * {g} * {a} * {y}", None)),
 )
-
-
-def live(n, seed):
-    """The numbers of the lines on which the result depends."""
-    lines = program(n, seed)
-    needed = [False] * INPUTS + [k >= n - max(n // 10, 1) for k in range(n)]
-    for k in range(n - 1, -1, -1):
-        if needed[INPUTS + k]:
-            form, a, b = lines[k]
-            needed[a] = True
-            if FORMS[form][1][1] is not None:
-                needed[b] = True
-    return [k for k in range(n) if needed[INPUTS + k]]
 
 
 def source(n, seed=0):

@@ -11,10 +11,12 @@ from .. import hand
 from ..hand import straightline as generator
 from ..problems import fft as fft_problem
 from ..problems import gmm as gmm_problem
-from ..problems.straightline import INPUTS
+from ..problems.straightline import INPUTS, sizes
 
 if shutil.which(os.environ.get("CC", "cc")) is None:
     raise ImportError("no C compiler")
+
+MOST_LINES = 10000
 
 
 def like(p):
@@ -57,11 +59,18 @@ def ba(p):
     return gradient(p, out, *p.args, len(p.args[0]), *out)
 
 
-def blocks(p):
-    """All residuals and both rows of every block of the Jacobian."""
+def ba_blocks(p):
+    """The blocks stand row by row beside each other; what is handed out are views of them."""
     n = len(p.args[0])
-    out = np.empty((2, n)), np.empty((n, 2, 15))
-    return gradient(p, out, *p.args, n, *out, what="jacobian")
+    residuals, blocks = np.empty((2, n)), np.empty((n, 2, 15))
+    parts = tuple(part for row in (0, 1) for part in (blocks[:, row, :11], blocks[:, row, 11:14], blocks[:, row, 14]))
+    run = hand.call(hand.library("ba").ba_jacobian, *p.args, n, residuals, blocks)
+
+    def call():
+        run()
+        return residuals, parts
+
+    return call
 
 
 def fft(p):
@@ -76,8 +85,9 @@ def fft(p):
 
 def straightline(p):
     (x,), (gx,) = p.args, like(p)
-    n, _, seed = p.size.partition("_s")
-    n, seed = int(n), int(seed or 0)
+    n, seed = sizes(p.size)
+    if n > MOST_LINES:
+        raise ValueError(f"compiling more than {MOST_LINES} lines takes minutes")
     values, adjoints = np.empty(INPUTS + n), np.empty(INPUTS + n)
     with tempfile.TemporaryDirectory() as directory:
         pathlib.Path(directory, "straightline.c").write_text(generator.source(n, seed))
@@ -89,6 +99,7 @@ MAKERS = {
     "gmm": gmm,
     "lstm": lstm,
     "ba": ba,
+    "ba_blocks": ba_blocks,
     "fft": fft,
     "ode": ode,
     "straightline": straightline,

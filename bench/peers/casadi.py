@@ -9,7 +9,7 @@ from ..problems import straightline
 
 
 def prepared(expression, x, at):
-    """Value and gradient of an expression in one function, called through its buffers."""
+    """Value and gradient of an expression in one function, called through its buffers; ``at`` is where it reads its argument."""
     f = casadi.Function("f", [x], [expression, casadi.gradient(expression, x)])
     given, value, g = np.array(at, dtype=float), np.zeros(()), np.zeros(np.shape(at))
     buffer, run = f.buffer()
@@ -21,7 +21,7 @@ def prepared(expression, x, at):
         run()
         return value, (g,)
 
-    call.kept = f, buffer, given  # the buffer holds pointers
+    call.kept, call.at = (f, buffer), given  # the buffer holds pointers
     return call
 
 
@@ -32,8 +32,7 @@ def rosenbrock(p):
 
 def straight(p):
     x = casadi.SX.sym("x", straightline.INPUTS)
-    n, _, seed = p.size.partition("_s")
-    return prepared(straightline.function(int(n), int(seed or 0), casadi)(casadi.vertsplit(x)), x, p.args[0])
+    return prepared(straightline.function(*straightline.sizes(p.size), casadi)(casadi.vertsplit(x)), x, p.args[0])
 
 
 def logistic(p):

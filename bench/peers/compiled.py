@@ -2,7 +2,7 @@
 
 import adcore
 
-from ..problems import NAMES
+from ..problems import NAMES, ba_blocks
 
 
 def replayed(p):
@@ -10,4 +10,15 @@ def replayed(p):
     return lambda: f(*p.args)
 
 
-MAKERS = dict.fromkeys(NAMES, replayed)
+def blocks(p):
+    """The gradients of both components in one program."""
+    f = adcore.compile(lambda *args: [adcore.value_and_grad(row, argnums=p.argnums)(*args[:3]) for row in ba_blocks.components(*args)])
+
+    def call():
+        (first, upper), (second, lower) = f(*p.args)
+        return (first, second), (*upper, *lower)
+
+    return call
+
+
+MAKERS = dict.fromkeys(NAMES, replayed) | {"ba_blocks": blocks}

@@ -9,6 +9,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 
 from ..problems import gmm
+from ..problems.fft import bit_reversal
 
 jax.config.update("jax_enable_x64", True)
 
@@ -66,7 +67,8 @@ def lstm_scan(main, extra, state, text):
     return -jnp.sum(losses) / losses.size / bits
 
 
-def brusselator(state, params, s, seed):
+def rates(state, params, s):
+    """The Brusselator's right-hand side."""
     u, v = state
 
     def laplacian(u):
@@ -75,8 +77,86 @@ def brusselator(state, params, s, seed):
 
     a = params[2] * (u.shape[0] - 1) ** 2
     du = a * laplacian(u) + params[1] + u * u * v - (params[0] + 1.0) * u + s
-    dv = a * laplacian(v) + params[0] * u - u * u * v
+    return du, a * laplacian(v) + params[0] * u - u * u * v
+
+
+def brusselator(state, params, s, seed):
+    du, dv = rates(state, params, s)
     return jnp.sum(seed[0] * du) + jnp.sum(seed[1] * dv)
+
+
+def stepped(state, params, s, dt, n):
+    """Runge-Kutta steps in a scan."""
+
+    def step(state, _):
+        def rhs(x):
+            return jnp.stack(rates(x, params, s))
+
+        k1 = rhs(state)
+        k2 = rhs(state + 0.5 * dt * k1)
+        k3 = rhs(state + 0.5 * dt * k2)
+        k4 = rhs(state + dt * k3)
+        return state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4), None
+
+    return jnp.sum(jax.lax.scan(step, state, None, length=n)[0])
+
+
+def fft(x):
+    """The plain function's stages, one array butterfly each."""
+
+    def transform(z, sign):
+        n = z.shape[0]
+        z = z[bit_reversal(n)]
+        half = 1
+        while half < n:
+            angle = sign * np.pi * np.arange(half) / half
+            c, s = np.cos(angle), np.sin(angle)
+            pairs = z.reshape(n // (2 * half), 2, half, 2)
+            even, odd = pairs[:, 0], pairs[:, 1]
+            turned = jnp.stack([odd[..., 0] * c - odd[..., 1] * s, odd[..., 0] * s + odd[..., 1] * c], axis=-1)
+            z = jnp.stack([even + turned, even - turned], axis=1).reshape(n, 2)
+            half *= 2
+        return z
+
+    return jnp.sum(transform(transform(x.reshape(-1, 2), -1.0), 1.0) / (x.shape[0] // 2))
+
+
+def residuals(cams, X, w, feats):
+    r, p, f, principal, k = cams[:, :3], X - cams[:, 3:6], cams[:, 6], cams[:, 7:9], cams[:, 9:11]
+    square = jnp.sum(r * r, axis=1)
+    still = (square == 0.0)[:, None]
+    theta = jnp.sqrt(jnp.where(still, 1.0, square[:, None]))
+    c, s, a = jnp.cos(theta), jnp.sin(theta), r / theta
+    turned = p * c + jnp.cross(a, p) * s + a * jnp.sum(a * p, axis=1, keepdims=True) * (1.0 - c)
+    y = jnp.where(still, p + jnp.cross(r, p), turned)
+    plane = y[:, :2] / y[:, 2:]
+    radius = jnp.sum(plane * plane, axis=1)
+    scale = (1.0 + k[:, 0] * radius + k[:, 1] * radius * radius) * f
+    return w * (plane * scale[:, None] + principal - feats).T
+
+
+def ba(cams, X, w, feats):
+    return jnp.sum(residuals(cams, X, w, feats)[0])
+
+
+def ba_blocks(p):
+    """Both rows by two pullbacks of one evaluation."""
+
+    @jax.jit
+    def f(cams, X, w, feats):
+        y, pullback = jax.vjp(lambda *x: residuals(*x, feats), cams, X, w)
+        seed = jnp.zeros_like(y)
+        return y, (*pullback(seed.at[0].set(1.0)), *pullback(seed.at[1].set(1.0)))
+
+    args = [jnp.asarray(a) for a in p.args]
+    return lambda: jax.block_until_ready(f(*args))
+
+
+def rk4(p):
+    n = p.args[4]
+    g = jax.jit(jax.value_and_grad(lambda state, params, s, dt: stepped(state, params, s, dt, n), argnums=p.argnums))
+    args = [jnp.asarray(a) for a in p.args[:4]]
+    return lambda: jax.block_until_ready(g(*args))
 
 
 def elementwise(x):
@@ -131,6 +211,10 @@ MAKERS = {
     "gmm": better_gmm,
     "lstm": lambda p: compiled(lstm_scan, p),
     "ode": lambda p: compiled(brusselator, p),
+    "rk4": rk4,
+    "fft": lambda p: compiled(fft, p),
+    "ba": lambda p: compiled(ba, p),
+    "ba_blocks": ba_blocks,
     "mlp": mlp,
     "logistic": lambda p: compiled(logistic, p),
     "gp": lambda p: compiled(gp, p),

@@ -7,4 +7,4 @@ def primal(p):
     return lambda: (p.fun(*p.args), None)
 
 
-MAKERS = dict.fromkeys(NAMES, primal)
+MAKERS = dict.fromkeys((*NAMES, "ba_blocks"), primal)

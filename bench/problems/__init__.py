@@ -39,4 +39,4 @@ def problem(name: str, size: str | None = None) -> Problem:
     return importlib.import_module(f"bench.problems.{name}").instance(size)
 
 
-NAMES = ("elementwise", "gmm", "lstm", "ba", "fft", "ode", "mlp", "gp", "logistic", "rosenbrock", "straightline", "pip")
+NAMES = ("elementwise", "gmm", "lstm", "ba", "fft", "ode", "rk4", "mlp", "gp", "logistic", "rosenbrock", "straightline", "pip")

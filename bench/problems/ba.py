@@ -34,8 +34,8 @@ def fun(cams, X, w, feats):
     return np.sum(residuals(cams, X, w, feats)[0])
 
 
-def reference(cams, X, w, feats):
-    """The first rows by the complex step: exact to rounding, one evaluation a column."""
+def reference(cams, X, w, feats, row=0):
+    """The first rows, or the second, by the complex step: exact to rounding, one evaluation a column."""
     step = 1e-30
     out = []
     for k, arg in enumerate((cams, X, w)):
@@ -45,7 +45,7 @@ def reference(cams, X, w, feats):
             args = [cams.astype(complex), X.astype(complex), w.astype(complex)]
             target = args[k][:, j] if arg.ndim == 2 else args[k]
             target += 1j * step
-            value = residuals(*args, feats)[0].imag / step
+            value = residuals(*args, feats)[row].imag / step
             if arg.ndim == 2:
                 g[:, j] = value
             else:

@@ -39,6 +39,24 @@ def program(n, seed=0):
     return out
 
 
+def live(n, seed=0):
+    """The numbers of the lines on which the result depends."""
+    lines = program(n, seed)
+    needed = [False] * INPUTS + [k >= n - max(n // 10, 1) for k in range(n)]
+    for k in range(INPUTS + n - 1, INPUTS - 1, -1):
+        if needed[k]:
+            form, a, b = lines[k - INPUTS]
+            needed[a] = True
+            needed[b] = needed[b] or "{b}" in FORMS[form][0]
+    return [k for k in range(n) if needed[INPUTS + k]]
+
+
+def sizes(size):
+    """Lines and seed of a size."""
+    n, _, seed = size.partition("_s")
+    return int(n), int(seed or 0)
+
+
 def source(n, seed=0):
     """The function as Python text."""
     name = lambda k: f"x[{k}]" if k < INPUTS else f"v{k - INPUTS}"  # noqa: E731
@@ -76,7 +94,6 @@ def reference(x, n, seed):
 
 def instance(size=None):
     size = size or "2500"
-    n, _, seed = size.partition("_s")
-    n, seed = int(n), int(seed or 0)
+    n, seed = sizes(size)
     x = np.random.default_rng(seed).normal(size=INPUTS)
     return Problem("straightline", size, function(n, seed), (x,), (0,), lambda x: reference(x, n, seed))

@@ -15,7 +15,8 @@ if shutil.which(os.environ.get("CC", "cc")) is None:
     pytest.skip("no C compiler", allow_module_level=True)
 
 from bench.hand import straightline
-from bench.peers import c, c_plain
+from bench.peers import adcore as recorded
+from bench.peers import c, c_plain, compiled
 
 # sizes with and without a rest beside the blocks
 SIZES = ("elementwise:1000", "gmm:d2_K5", "gmm:d7_K3", "lstm:l2_c20", "lstm:l3_c5", "ba:50", "ba:128", "fft:2", "fft:64", "fft:128",
@@ -72,11 +73,11 @@ def test_a_camera_that_is_not_turned_has_its_limit():
     agrees(c.MAKERS["ba"](p)(), p)
 
 
-def test_both_rows_of_the_blocks_of_bundle_adjustment():
-    p = problem("ba", "70")
-    residuals, blocks = c.blocks(p)()[1]
+@pytest.mark.parametrize("peer", [recorded, compiled], ids=["adcore", "compiled"])
+def test_both_rows_of_the_blocks_of_bundle_adjustment(peer):
+    p = problem("ba_blocks", "70")
+    (_, blocks), (residuals, parts) = peer.MAKERS["ba_blocks"](p)(), c.MAKERS["ba_blocks"](p)()
     np.testing.assert_allclose(residuals, ba.residuals(*p.args), rtol=1e-10)
-    for row in range(2):
-        _, gradients = adcore.value_and_grad(lambda *a, row=row: np.sum(ba.residuals(*a)[row]), argnums=p.argnums)(*p.args)
-        ours = np.column_stack(gradients)
-        np.testing.assert_allclose(blocks[:, row], ours, rtol=1e-10, atol=1e-10 * np.max(np.abs(ours)))
+    for ours, part, reference in zip(blocks, parts, p.reference(*p.args), strict=True):
+        np.testing.assert_allclose(part, ours, rtol=1e-10, atol=1e-10 * np.max(np.abs(ours)))
+        np.testing.assert_allclose(ours, reference, rtol=1e-9, atol=1e-10 * np.max(np.abs(ours)))

@@ -13,6 +13,7 @@ SIZES = {
     "ba": "50",
     "fft": "64",
     "ode": "12",
+    "rk4": "6x3",
     "mlp": "7x5x4x3_b6",
     "gp": "12",
     "logistic": "20x4",
@@ -31,3 +32,12 @@ def test_gradients_agree_with_the_reference(name, mode):
     np.testing.assert_allclose(value, p.fun(*p.args), rtol=1e-12)
     for ours, reference in zip(gradients, p.reference(*p.args), strict=True):
         np.testing.assert_allclose(ours, reference, rtol=1e-9, atol=1e-10 * np.max(np.abs(reference)))
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_compiled_gradients_are_replayed(name):
+    p = problem(name, SIZES[name])
+    g = adcore.compile(adcore.value_and_grad(p.fun, argnums=p.argnums))
+    for _ in range(2):
+        g(*p.args)
+    assert g.recordings == 1 and not g.why_not

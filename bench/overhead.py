@@ -19,7 +19,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 
 import numpy as np  # noqa: E402  the thread limits come first
 
-from bench.peers import makers  # noqa: E402
+from bench.peers import installed, makers  # noqa: E402
 from bench.problems import problem  # noqa: E402
 from bench.study import interleaved  # noqa: E402
 
@@ -27,16 +27,6 @@ CALLERS = ("compiled", "adcore", "hand", "jax", "casadi", "autograd")
 # (size of Rosenbrock, most microseconds a call that are asked for)
 CALLS = ((10, 2.0), (100, None), (1000, None))
 STEPS, LEAPS, SIZE = 10_000, 5, "100x10"
-
-
-def installed():
-    found = {}
-    for name in CALLERS:
-        try:
-            found[name] = makers(name)
-        except ImportError as missing:
-            print(f"{name} is left out: {missing}")
-    return found
 
 
 def calls(known, quick):
@@ -185,7 +175,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
-    known = installed()
+    known = installed(CALLERS)
     tables = {"calls": calls(known, options.quick), "sampler": sampler(known, options.quick)}
     if options.json:
         options.json.write_text(json.dumps(tables, indent=1))

@@ -66,23 +66,18 @@ def error(gradients, reference):
     return max(float(np.max(np.abs(np.asarray(g) - r)) / np.max(np.abs(r))) for g, r in zip(gradients, reference, strict=True))
 
 
-def installed(names):
+def warmed(names):
     """The peers that are here, each having loaded what it loads on its first use."""
-    from bench.peers import makers
+    from bench.peers import installed
     from bench.problems import problem
 
-    found = {}
-    for name in names:
-        try:
-            found[name] = makers(name)
-        except ImportError as missing:
-            print(f"{name} is left out: {missing}")
-            continue
+    known = installed(names)
+    for makers in known.values():
         for warm in ("elementwise:10", "rosenbrock:4"):
             p = problem(*warm.split(":"))
-            if p.name in found[name]:
-                found[name][p.name](p)()
-    return found
+            if p.name in makers:
+                makers[p.name](p)()
+    return known
 
 
 def measured(p, known, most, budget):
@@ -160,7 +155,7 @@ def main():
     from bench.problems import problem
 
     start = time.perf_counter()
-    known = installed(options.peers or [name for name in NAMES if not (options.quick and name in SLOW)])
+    known = warmed(options.peers or [name for name in NAMES if not (options.quick and name in SLOW)])
     print(f"\n{'problem':25s}{'peer':10s}{'first ms':>10s}{'best ms':>11s}{'median ms':>11s}{'error':>9s}{'adcore/peer':>13s}"
           f"{'compiled/peer':>15s}{'target':>8s}{'':6s}{'peak MB':>9s}")  # fmt: skip
     every, verdicts = [], []

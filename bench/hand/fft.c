@@ -9,16 +9,18 @@
 
 #define IN_CACHE 8192
 
+static void swap(rp z, long i, long j, long n) {
+    double re = AT(z, 2 * i, 2 * n), im = AT(z, 2 * i + 1, 2 * n);
+    AT(z, 2 * i, 2 * n) = AT(z, 2 * j, 2 * n);
+    AT(z, 2 * i + 1, 2 * n) = AT(z, 2 * j + 1, 2 * n);
+    AT(z, 2 * j, 2 * n) = re;
+    AT(z, 2 * j + 1, 2 * n) = im;
+}
+
 static void reverse(rp z, const int32_t *reversed, long n) {
     for (long i = 0; i < n; i++) {
         long j = reversed[i];
-        if (i < j) {
-            double re = AT(z, 2 * i, 2 * n), im = AT(z, 2 * i + 1, 2 * n);
-            AT(z, 2 * i, 2 * n) = AT(z, 2 * j, 2 * n);
-            AT(z, 2 * i + 1, 2 * n) = AT(z, 2 * j + 1, 2 * n);
-            AT(z, 2 * j, 2 * n) = re;
-            AT(z, 2 * j + 1, 2 * n) = im;
-        }
+        if (i < j) swap(z, i, j, n);
     }
 }
 
@@ -89,13 +91,7 @@ double fft_gradient(const_rp x, const int32_t *reversed, const_rp roots, long n,
 
 static void textbook(rp z, long n, double sign) {
     for (long i = 0, j = 0; i < n; i++) {
-        if (i < j) {
-            double re = AT(z, 2 * i, 2 * n), im = AT(z, 2 * i + 1, 2 * n);
-            AT(z, 2 * i, 2 * n) = AT(z, 2 * j, 2 * n);
-            AT(z, 2 * i + 1, 2 * n) = AT(z, 2 * j + 1, 2 * n);
-            AT(z, 2 * j, 2 * n) = re;
-            AT(z, 2 * j + 1, 2 * n) = im;
-        }
+        if (i < j) swap(z, i, j, n);
         long bit = n >> 1;
         for (; bit && (j & bit); bit >>= 1) j ^= bit;
         j |= bit;

@@ -14,6 +14,7 @@ import numpy as np
 
 from . import config, errors
 from .sweep import engine
+from .tracer import array as traced
 
 MODES = ("value", "gradient")
 KINDS = {"blocks": "fused group", "scalars": "scalar run", "matmul": "product", "call": "call"}
@@ -29,7 +30,7 @@ class Lines:
 
     def __call__(self) -> int:
         frame = sys._getframe(1)
-        while (frame.f_globals.get("__name__") or "").split(".")[0] in ("adcore", "numpy", "scipy"):
+        while traced.of_library(frame):
             if frame.f_back is None:
                 return -1
             frame = frame.f_back

@@ -139,9 +139,8 @@ COMPLEX_CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_derivatives(name):
-    f, args = CASES[name]
+@pytest.mark.parametrize(("f", "args"), [*CASES.values(), *COMPLEX_CASES.values()], ids=[*CASES, *(f"complex {k}" for k in COMPLEX_CASES)])
+def test_derivatives(f, args):
     check_grads(f, args, order=2, rtol=1e-5, directions=1)
 
 
@@ -152,12 +151,6 @@ def test_complex_values(name):
     for y, expected in zip(*((x if isinstance(x, tuple) else [x]) for x in (ours, theirs)), strict=True):
         np.testing.assert_allclose(y, expected, rtol=1e-11, atol=1e-12)
         assert np.asarray(y).dtype == np.asarray(expected).dtype
-
-
-@pytest.mark.parametrize("name", COMPLEX_CASES)
-def test_complex_derivatives(name):
-    f, args = COMPLEX_CASES[name]
-    check_grads(f, args, order=2, rtol=1e-5, directions=1)
 
 
 @pytest.mark.parametrize("name", COMPLEX_CASES)

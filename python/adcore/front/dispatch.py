@@ -236,48 +236,6 @@ def call(uf: np.ufunc, inputs: tuple[Any, ...], kwargs: Any = None) -> Any:
     return uf(*values(inputs))
 
 
-def reduce_method(uf: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False, **kwargs: Any) -> Any:
-    known: dict[Any, Any] = {
-        np.add: np.sum,
-        np.multiply: np.prod,
-        np.maximum: np.max,
-        np.minimum: np.min,
-        np.logical_and: np.all,
-        np.logical_or: np.any,
-    }
-    function_of = known.get(uf)  # fmt: skip
-    if function_of is None:
-        raise refuse(f"np.{uf.__name__}.reduce")
-    return function(function_of, (x,), {"axis": axis, "keepdims": keepdims, **kwargs})
-
-
-def accumulate_method(uf: np.ufunc, x: Any, axis: int = 0, **kwargs: Any) -> Any:
-    known: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
-    function_of = known.get(uf)
-    if function_of is None:
-        raise refuse(f"np.{uf.__name__}.accumulate")
-    return function(function_of, (x,), {"axis": axis, **kwargs})
-
-
-def at_method(uf: np.ufunc, target: Any, index: Any, *operand: Any) -> None:
-    """``np.add.at(target, index, x)``: unbuffered, repeated indices add up."""
-    if uf is not np.add and uf is not np.subtract:
-        raise refuse(f"np.{uf.__name__}.at")
-    if not traced.is_traced(target):
-        raise errors.LostTrace(
-            f"{traced.where_text()}np.{uf.__name__}.at into a plain array would drop the derivative: make the array "
-            "inside the differentiated function"
-        )
-    x = operand[0] if uf is np.add else -operand[0]
-    if isinstance(target, traced.TracedComplex):
-        for part, added in ((target.re, np.real(x)), (target.im, np.imag(x))):
-            at_method(np.add, part, index, added)
-        return
-    positions = np.arange(target.size).reshape(target.shape)[index]
-    one_hot = traced.scatter_add(target, positions, x)
-    traced.write_into(target, one_hot)
-
-
 def method(self: Any, name: str) -> Any:
     """An attribute or a method of ndarray that is not hot."""
     load()

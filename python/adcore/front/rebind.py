@@ -21,7 +21,6 @@ import dis
 import functools
 import math
 import operator
-import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -34,10 +33,6 @@ from ..tracer.names import ABSENT, Copies, Space, is_inert
 from . import complex, dispatch, modules
 from .libraries import instance, is_scipy, library_function, stand_in
 from .surroundings import Definition
-
-LIBRARIES = ("numpy", "scipy", "math", "adcore")
-STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
-
 
 OVERRIDABLE = (np.ufunc, type(np.sum))  # what NumPy's protocols reach
 # functions of NumPy's whose own argument is a list of arrays: NumPy's protocol looks into it
@@ -295,7 +290,7 @@ REFLECTION = frozenset({"eval", "exec", "globals", "vars", "__import__", "__glob
 
 def is_library(module: str | None) -> bool:
     top = (module or "").split(".")[0]
-    return (top in LIBRARIES or top in STDLIB) and module != "adcore.testing"
+    return (top in modules.LIBRARIES or top in modules.STDLIB) and module != "adcore.testing"
 
 
 def lasts(value: Any) -> bool:

@@ -91,17 +91,6 @@ cpdef int fault(object primal, object shadow, int64_t lead=0) except -1:
     return FITS
 
 
-def first_fault(list primals, list shadows):
-    """Position and code of the first shadow that does not fit its primal, or None."""
-    cdef Py_ssize_t k
-    cdef int found
-    for k in range(len(primals)):
-        found = fault(primals[k], shadows[k])
-        if found != FITS:
-            return k, found
-    return None
-
-
 cdef int bounds(object array, uintptr_t *low, uintptr_t *high) except -1:
     """The bytes from ``low`` up to ``high`` hold the array."""
     cdef int k

@@ -60,10 +60,15 @@ cdef dict DTYPE_CODE = {d: k for k, d in enumerate(DTYPES)}
 cdef uint8_t[AD_N_ELEMENTWISE] no_derivative
 
 
+def of_library(frame):
+    """Is it a frame of adcore's, NumPy's or SciPy's: not the user's?"""
+    return (frame.f_globals.get("__name__") or "").split(".")[0] in ("adcore", "numpy", "scipy")
+
+
 def user_place():
     """(file, line) of the innermost frame outside adcore."""
     frame = sys._getframe(0)
-    while frame is not None and (frame.f_globals.get("__name__") or "").split(".")[0] in ("adcore", "numpy", "scipy"):
+    while frame is not None and of_library(frame):
         frame = frame.f_back
     if frame is None:
         return None
@@ -2376,8 +2381,3 @@ def constant_part(x):
     if isinstance(x, TracedScalar):
         return make_scalar(trace, value, (<TracedScalar>x).code, (<TracedScalar>x).known, (<TracedScalar>x).number)
     return wrap(trace, value, x.shape)
-
-
-def shares_buffer(a, b):
-    """Do two traced arrays write into the same memory?"""
-    return (<TracedArray?>a).buffer is (<TracedArray?>b).buffer

@@ -155,12 +155,13 @@ def test_a_custom_rule_may_not_close_over_what_is_differentiated():
 
 
 def test_what_depends_on_an_outer_differentiation_does_not_turn_into_a_number():
-    def outer(p):
+    def outer(p, number):
         def inner(y):
             scale = np.sum(np.ones(2) * p)  # constant to the inner gradient, not to the outer one
-            return float(scale) * np.sum(y)
+            return (np.float64(scale) if number else float(scale)) * np.sum(y)
 
         return np.sum(adcore.gradient(inner, np.ones(3) * p))
 
+    assert adcore.gradient(lambda p: outer(p, False), 2.0) == 6.0
     with pytest.raises(errors.LostTrace):
-        adcore.gradient(outer, 2.0)
+        adcore.gradient(lambda p: outer(p, True), 2.0)

@@ -2,7 +2,67 @@
 
 from __future__ import annotations
 
+import dis
+import sys
 from typing import Any
+
+LIBRARIES = frozenset({"adcore", "numpy", "scipy"})
+
+
+def of_library(frame: Any) -> bool:
+    """Is it a frame of adcore's, NumPy's or SciPy's: not the user's?"""
+    return (frame.f_globals.get("__name__") or "").split(".")[0] in LIBRARIES
+
+
+def user_place() -> tuple[str, int] | None:
+    """(file, line) of the innermost frame outside of adcore, NumPy and SciPy."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and of_library(frame):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    return frame.f_code.co_filename.rsplit("/", 1)[-1], frame.f_lineno
+
+
+def where_text() -> str:
+    """The user's place as the head of an error message."""
+    place = user_place()
+    return f"{place[0]}:{place[1]}: " if place else ""
+
+
+def library_call() -> str:
+    """The function of a library that the user's code has called and that is running; empty when there is none in Python."""
+    frame: Any = sys._getframe(1)
+    called = None
+    while frame is not None and of_library(frame):
+        if frame.f_globals["__name__"].split(".")[0] != "adcore":
+            called = frame
+        frame = frame.f_back
+    if called is None:
+        return ""
+    code = called.f_code
+    return f"{called.f_globals['__name__']}.{getattr(code, 'co_qualname', code.co_name)}()"
+
+
+def instructions(source: str) -> set[bytes]:
+    """How the last operation of a statement is encoded: opcode and argument."""
+    found = [i for i in dis.get_instructions(compile(source, "", "exec")) if i.opname.startswith(("BINARY", "STORE_S"))]
+    return {bytes([found[-1].opcode, (found[-1].arg or 0) & 255])}
+
+
+OPERATIONS = {
+    "%": instructions("'' % b"),
+    "[]=": instructions("a[b] = c") | instructions("a[b:] = c"),
+}
+
+
+def user_operation() -> str:
+    """What the user's code does right now without a function in between: "%" (text), "[]=" (assignment), or ""."""
+    frame: Any = sys._getframe(1)
+    if of_library(frame):
+        return ""
+    now = frame.f_code.co_code[frame.f_lasti : frame.f_lasti + 2]
+    return next((name for name, encoded in OPERATIONS.items() if now in encoded), "")
 
 
 class AdcoreError(Exception):
@@ -49,6 +109,7 @@ class MissingDerivative(NotDifferentiable):
     """The derivative exists, but nobody has written it yet."""
 
     def __init__(self, place: Any, op: str, argument: int, why: str) -> None:
+        place = place or user_place()  # where the derivative was asked for, if not where the operation stands
         where = f"{place[0]}:{place[1]}: " if place else ""
         super().__init__(
             f"{where}{op} has no derivative with respect to argument {argument}, which is active here: {why}. "

@@ -7,37 +7,48 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from . import errors
+
 
 class Record:
     """A structured array whose fields are traced: read and written by field name, indexed like the array."""
 
-    def __init__(self, fields: dict[str, Any], index: Any = None) -> None:
-        self.__dict__["_fields"] = fields
-        self.__dict__["_index"] = index
+    def __init__(self, fields: dict[str, Any], dtype: Any, shape: tuple[int, ...]) -> None:
+        self.__dict__.update(_fields=fields, dtype=dtype, shape=shape)
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):
-            field = self._fields[key]
-            return field if self._index is None else field[self._index]
+            if key not in self._fields:
+                raise ValueError(f"no field of name {key}")
+            return self._fields[key]
         if isinstance(key, list) and key and all(isinstance(k, str) for k in key):
-            return Record({k: self._fields[k] for k in key}, self._index)
-        if self._index is not None:
-            raise TypeError("a record of a structured array is read by field names")
-        if isinstance(key, (int, np.integer)):
-            return Record(self._fields, key)
-        return Record({k: field[key] for k, field in self._fields.items()})
+            return Record({k: self._fields[k] for k in key}, self.dtype[key], self.shape)
+        inner = np.empty(self.shape, dtype=np.int8)[key]
+        if isinstance(inner, np.int8):  # one element: its fields are views without dimensions of the array's
+            key = (*(key if isinstance(key, tuple) else (key,)), ...)
+        return Record({k: field[key] for k, field in self._fields.items()}, self.dtype, np.shape(inner))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(key, str):
-            self._fields[key][... if self._index is None else self._index] = value
+            self._fields[key][...] = value
+            return
+        names = list(self._fields)
+        if isinstance(value, tuple):
+            if len(value) != len(names):
+                raise ValueError(f"could not assign tuple of length {len(value)} to structure with {len(names)} fields.")
+            parts = dict(zip(names, value, strict=True))
+        elif isinstance(value, Record) or (isinstance(value, (np.ndarray, np.void)) and value.dtype.names is not None):
+            parts = {name: value[other] for name, other in zip(names, value.dtype.names or (), strict=True)}
         else:
-            for name in self._fields:
-                self._fields[name][key] = value[name]
+            parts = dict.fromkeys(names, value)
+        for name, part in parts.items():
+            self._fields[name][key] = part
 
     def __getattr__(self, name: str) -> Any:
         fields = self.__dict__["_fields"]
@@ -48,11 +59,54 @@ class Record:
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
 
-    def __len__(self) -> int:
-        return len(next(iter(self._fields.values())))
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise self.refused("a function of NumPy's")
 
-    def __iter__(self) -> Iterator[Record]:
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        raise self.refused(f"np.{ufunc.__name__}")
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func in (np.shape, np.ndim, np.size):
+            return {np.shape: self.shape, np.ndim: self.ndim, np.size: self.size}[func]
+        if func is np.copy:
+            return self.copy()
+        raise self.refused(f"np.{func.__name__}")
+
+    def refused(self, what: str) -> errors.NotDifferentiable:
+        return errors.NotDifferentiable(
+            f"{errors.where_text()}{what} of a structured array that adcore records: "
+            f"compute with its fields instead ({', '.join(map(repr, self._fields))})"
+        )
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def copy(self) -> Record:
+        """The same values in memory of its own."""
+        return Record({k: field.copy() for k, field in self._fields.items()}, self.dtype, self.shape)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: Any) -> Record:
+        return self.copy()
+
+    def __len__(self) -> int:
+        if not self.shape:
+            return len(self._fields)
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            return iter(self._fields.values())
         return (self[k] for k in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"structured array of {', '.join(f'{k} {v!r}' for k, v in self._fields.items())}"
 
 
 def attributes(tree: Any) -> tuple[str, ...] | None:
@@ -124,9 +178,9 @@ def rebuilt(tree: Any, new: list[Any]) -> Any:
             for name, n in zip(names, new, strict=True):
                 array[name] = n
             return array
-        return Record(dict(zip(names, new, strict=True)))
+        return Record(dict(zip(names, new, strict=True)), tree.dtype, tree.shape)
     if isinstance(tree, Record):
-        return Record(dict(zip(tree._fields, new, strict=True)))
+        return Record(dict(zip(tree._fields, new, strict=True)), tree.dtype, tree.shape)
     other = copy.copy(tree)
     for name, n in zip(attributes(tree) or (), new, strict=True):
         object.__setattr__(other, name, n)  # also of a frozen class

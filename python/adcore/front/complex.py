@@ -254,7 +254,7 @@ class Complex(traced.TracedComplex):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         if traced.is_active(self):
-            raise self.lost("np.asarray() or a function that is not NumPy's")
+            raise self.lost(errors.library_call() or "np.asarray() or a function that is not NumPy's")
         return np.array(self.concrete(), dtype=dtype)
 
     def __bool__(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from ..tracer import array as traced
 from .dispatch import TABLE, implements, refuse, values
 from .elementwise import ew
+from .shapes import contiguous
 
 
 @implements(np.array)
@@ -25,7 +26,12 @@ def array(
     return result if dtype is None else result.astype(dtype)
 
 
-@implements(np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.require)
+@implements(np.ascontiguousarray)
+def ascontiguousarray(a: Any, dtype: Any = None, **kw: Any) -> Any:
+    return contiguous(asarray(a, dtype))
+
+
+@implements(np.asarray, np.asanyarray, np.asfortranarray, np.require)
 def asarray(a: Any, dtype: Any = None, *args: Any, **kw: Any) -> Any:
     trace = traced.find_trace(a)
     if trace is None:

@@ -158,13 +158,15 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``__array_ufunc__`` does beyond the plain call of a row of the op table."""
     load()
-    from . import methods
+    from . import methods, vectorized
 
     out = kwargs.pop("out", None)
     where = kwargs.pop("where", True) if method != "reduce" else True
     for name in ("casting", "order", "subok"):
         kwargs.pop(name, None)
     dtype = kwargs.pop("dtype", None)
+    if vectorized.made_from_python(uf) and out is None and where is True:
+        return vectorized.of_objects(uf, method, inputs, kwargs)
     if method == "at":
         return methods.at(uf, *inputs)
     if method == "__call__":
@@ -245,6 +247,9 @@ def method(self: Any, name: str) -> Any:
     ours = METHODS.get(name)
     if ours is not None:
         return functools.partial(ours, self)
+    found = getattr(np, name, None)
+    if isinstance(found, np.ufunc) and found.nin == 1 and isinstance(self, traced.TracedScalar):
+        return lambda: call(found, (self,))  # NumPy's loops over object arrays ask the elements for these
     if hasattr(np.ndarray, name):
         raise refuse(f"ndarray.{name}", REFUSED.get(f"ndarray.{name}", ""))
     raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")

@@ -109,7 +109,7 @@ def reduceat(uf: np.ufunc, x: Any, indices: Any, axis: int = 0) -> Any:
     columns = np.arange(lengths.max(initial=1))
     index = np.where(columns < lengths[:, None], starts[:, None] + columns, n)
     filled = np.concatenate([x, np.full((1, *x.shape[1:]), IDENTITIES[uf])])
-    return moveaxis(reduce(uf, take(filled, index, 0), 1), 0, axis)
+    return traced.fresh(moveaxis(reduce(uf, take(filled, index, 0), 1), 0, axis))
 
 
 def at(uf: np.ufunc, target: Any, index: Any, *operand: Any) -> None:

@@ -159,38 +159,50 @@ def reached(roots: list[dict[str, Any]]) -> list[dict[str, Any]]:
 Entry = tuple[dict[str, Any], str, Any, Any]  # namespace, name, what is there, the twin
 
 
-def asks_isinstance(namespace: dict[str, Any]) -> bool:
-    """Does a function or method defined here call isinstance?"""
+def asked_for(namespace: dict[str, Any], names: Any) -> set[str]:
+    """Those of these builtins that a function or method defined here names."""
+    found: set[str] = set()
     for value in list(namespace.values()):
         members = list(vars(value).values()) if isinstance(value, type) else [value]
-        if any("isinstance" in m.__code__.co_names for m in members if isinstance(m, types.FunctionType)):
-            return True
-    return False
+        for member in members:
+            f = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+            if isinstance(f, types.FunctionType):
+                found.update(n for n in codes_names(f.__code__) if n in names)
+    return found
 
 
-def entries_of(namespace: dict[str, Any], twin_of: Callable[[Any], Any], isinstance_twin: Any) -> list[Entry]:
+def codes_names(code: types.CodeType) -> set[str]:
+    """The names that a function, or one inside it, looks up."""
+    names = set(code.co_names)
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            names |= codes_names(const)
+    return names
+
+
+def entries_of(namespace: dict[str, Any], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> list[Entry]:
     """What changes in a namespace while a recording runs."""
     found: list[Entry] = []
-    own_isinstance = False
+    own: set[str] = set()
     for name, value in list(namespace.items()):
         held = _swapped.get((id(namespace), name))
         there = value if held is None else held.there
-        if name == "isinstance" and there is not ABSENT:
-            own_isinstance = True
+        if name in builtin_twins and there is not ABSENT:
+            own.add(name)
         twin = there if there is ABSENT else twin_of(there)
         if twin is not there:
             found.append((namespace, name, there, twin if held is None else held.twin))
-    if not own_isinstance and asks_isinstance(namespace):
-        found.append((namespace, "isinstance", ABSENT, isinstance_twin))
+    wanted = asked_for(namespace, builtin_twins) - own
+    found += [(namespace, name, ABSENT, builtin_twins[name]) for name in sorted(wanted)]
     return found
 
 
 class Known:
     """The entries for one set of roots, and how to tell that they are out of date."""
 
-    def __init__(self, roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], isinstance_twin: Any) -> None:
+    def __init__(self, roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> None:
         self.namespaces = reached(roots)
-        self.entries = [e for n in self.namespaces for e in entries_of(n, twin_of, isinstance_twin)]
+        self.entries = [e for n in self.namespaces for e in entries_of(n, twin_of, builtin_twins)]
         self.sizes = [len(n) for n in self.namespaces]
 
     def holds(self) -> bool:
@@ -218,22 +230,22 @@ _known: dict[tuple[int, ...], Known] = {}
 KNOWN_MAX = 256
 
 
-def known_for(roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], isinstance_twin: Any) -> Known:
+def known_for(roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> Known:
     key = tuple(id(r) for r in roots)
     known = _known.get(key)
     if known is None or not (_swapped or known.holds()):
         if len(_known) >= KNOWN_MAX:
             _known.clear()
-        known = _known[key] = Known(roots, twin_of, isinstance_twin)
+        known = _known[key] = Known(roots, twin_of, builtin_twins)
     return known
 
 
 class Swapped:
     """Twins in the user's modules for the time of a recording whose NumPy is ``numpy``: a context manager."""
 
-    def __init__(self, numpy: Any, roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], isinstance_twin: Any) -> None:
+    def __init__(self, numpy: Any, roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> None:
         self.numpy = numpy
-        self.find = (roots, twin_of, isinstance_twin)
+        self.find = (roots, twin_of, builtin_twins)
         self.mine: list[Entry] = []
 
     def __enter__(self) -> None:
@@ -253,11 +265,11 @@ class Swapped:
 
     def extend(self, found: list[Any]) -> None:
         """Twins also in these modules, which f has just imported, and in those that they reach."""
-        _, twin_of, isinstance_twin = self.find
+        _, twin_of, builtin_twins = self.find
         roots = [m.__dict__ for m in found if isinstance(m, types.ModuleType) and is_users(m.__name__, "")]
         with _lock:
             mine = {(id(namespace), name) for namespace, name, _, _ in self.mine}
-            entries = [e for n in reached(roots) for e in entries_of(n, twin_of, isinstance_twin)] if roots else []
+            entries = [e for n in reached(roots) for e in entries_of(n, twin_of, builtin_twins)] if roots else []
             self.mine = self.mine + [e for e in entries if (id(e[0]), e[1]) not in mine and self.wanted(e)]
 
     @staticmethod

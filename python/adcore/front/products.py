@@ -187,11 +187,11 @@ def pair(a: Any, la: str, b: Any, lb: str, keep: str, sizes: dict[str, int]) -> 
     columns = [c for c in lb if c not in la]
     if not contracted:
         out = "".join(c for c in dict.fromkeys(la + lb))
-        return ordered(a, la, out, sizes) * ordered(b, lb, out, sizes), out
+        return traced.asarray(ordered(a, la, out, sizes) * ordered(b, lb, out, sizes)), out
     if not rows and not columns:
         # elementwise product and a sum: no matrix in it
         out = "".join(batch + contracted)
-        return summed(ordered(a, la, out, sizes) * ordered(b, lb, out, sizes), out, "".join(batch))
+        return summed(traced.asarray(ordered(a, la, out, sizes) * ordered(b, lb, out, sizes)), out, "".join(batch))
     n = math.prod(sizes[c] for c in contracted)
     left = a.transposed(tuple(la.index(c) for c in batch + rows + contracted))
     left = left.reshape([*(sizes[c] for c in batch), math.prod(sizes[c] for c in rows), n])

@@ -26,11 +26,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
+from .. import trees
 from ..tracer import array as traced
 from ..tracer import twins
 from ..tracer.names import ABSENT, Copies, Space, is_inert
-from . import complex, dispatch, modules
+from . import complex, dispatch, grids, iteration, modules, shapes, vectorized
 from .libraries import instance, is_scipy, library_function, stand_in
 from .surroundings import Definition
 
@@ -45,6 +47,18 @@ TAKE_SEQUENCES = {
 twins.take_sequences(TAKE_SEQUENCES)
 
 
+def refusing(name: str, plain: Any, why: str) -> Any:
+    """A function or class that does not record: refused on traced values, itself on others."""
+
+    @functools.wraps(plain, updated=())
+    def of(*args: Any, **kw: Any) -> Any:
+        if dispatch.any_active((args, kw)):
+            raise dispatch.refuse(name, why)
+        return plain(*dispatch.values(args), **dispatch.values(kw))
+
+    return of
+
+
 class Namespace:
     """A module of NumPy's whose functions are twins."""
 
@@ -52,11 +66,20 @@ class Namespace:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        self.__dict__[name] = twin = twins.of(getattr(self._module, name))
+        value = getattr(self._module, name)
+        if self._module is np.ma and callable(value):
+            value = refusing(f"np.ma.{name}", value, "a mask is not recorded: use np.where or a boolean index")
+        elif isinstance(value, types.ModuleType):
+            value = NAMESPACES.get(value, value)
+        elif isinstance(value, types.FunctionType):
+            value = OWN.get(value, value)
+        self.__dict__[name] = twin = twins.of(value)
         return twin
 
 
-NAMESPACES = {module: Namespace(module) for module in (np.linalg, np.fft)}
+NAMESPACES = {module: Namespace(module) for module in (np.linalg, np.fft, np.lib, np.lib.stride_tricks, np.ma)}
+OWN = {as_strided: shapes.strided_view}  # functions of these modules that no protocol reaches
+UNKNOWN_CLASSES = dict.fromkeys(("matrix", "asmatrix", "bmat"), "its products are those of matrices: use an array of two dimensions and @")
 
 
 def wants_complex(x: Any, dtype: Any) -> bool:
@@ -76,14 +99,33 @@ class Numpy:
         if name == "random" and self._trace.surroundings is not None:
             self._trace.surroundings.changes("np.random gives new numbers at each call")
         self._plain[name] = value
-        self.__dict__[name] = twin = NAMESPACES.get(value, value) if isinstance(value, types.ModuleType) else twins.of(value)
+        if isinstance(value, types.ModuleType):
+            twin = NAMESPACES.get(value, value)
+        elif name in UNKNOWN_CLASSES:
+            twin = refusing(f"np.{name}", value, UNKNOWN_CLASSES[name])
+        else:
+            twin = twins.of(value)
+        self.__dict__[name] = twin
         return twin
 
     def _filled(self, shape: Any, dtype: Any, fill: Any) -> Any:
         if traced.makes(dtype):
             return traced.new_array(self._trace, shape, dtype, fill)
         dtype = np.dtype(dtype)
+        if dtype.names is not None:
+            return self._structured(shape, dtype, fill)
+        if traced.makes(dtype):
+            return traced.new_array(self._trace, shape, dtype, fill)
         return complex.new_array(self._trace, shape, dtype, fill) if dtype.kind == "c" else np.full(shape, traced.value_of(fill), dtype)
+
+    def _structured(self, shape: Any, dtype: Any, fill: Any) -> Any:
+        """A structured array: its fields side by side."""
+        shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(d) for d in shape)
+        fields = {}
+        for name in dtype.names:
+            base, own = dtype[name].subdtype or (dtype[name], ())
+            fields[name] = self._filled(shape + own, base, fill)
+        return trees.Record(fields, dtype, shape)
 
     def zeros(self, shape: Any, dtype: Any = float, order: str = "C", **kw: Any) -> Any:
         return self._filled(shape, dtype, 0.0)
@@ -122,6 +164,8 @@ class Numpy:
     def array(self, object: Any, dtype: Any = None, **kw: Any) -> Any:
         if traced.find_trace(object) is None:
             return self._made(np.array(object, dtype=dtype, **kw))
+        if dtype is not None and np.dtype(dtype) == np.dtype("O"):
+            return vectorized.object_array(object, self._trace)
         if wants_complex(object, dtype):
             return complex.array(object, dtype, self._trace)
         result = traced.elementwise("identity", traced.as_traced(self._trace, object))
@@ -137,7 +181,10 @@ class Numpy:
         result = traced.as_traced(self._trace, a)
         return result if dtype is None or np.dtype(dtype) == result.dtype else result.astype(dtype)
 
-    asanyarray = ascontiguousarray = asfarray = asarray
+    asanyarray = asarray
+
+    def ascontiguousarray(self, a: Any, dtype: Any = None, **kw: Any) -> Any:
+        return shapes.contiguous(self.asarray(a, dtype, **kw))
 
     def _like(self, a: Any, dtype: Any, fill: Any, shape: Any) -> Any:
         if dtype is None and shape is None and type(a) is traced.TracedArray:
@@ -164,22 +211,24 @@ class Numpy:
         kw.pop("like", None)
         return dispatch.function(np.arange, args, kw) if traced.find_trace(args) is not None else np.arange(*args, **kw)
 
-    def vectorize(self, pyfunc: Any, *args: Any, **kw: Any) -> Any:
-        plain = np.vectorize(pyfunc, *args, **kw)
+    def vectorize(self, pyfunc: Any = np._NoValue, *args: Any, **kw: Any) -> Any:
+        if pyfunc is np._NoValue:
+            return lambda f: self.vectorize(f, *args, **kw)
+        return vectorized.Vectorized(np.vectorize(pyfunc, *args, **kw), pyfunc)
 
-        def of(*operands: Any) -> Any:
-            if traced.find_trace(operands) is None:
-                return plain(*operands)
-            shape = np.broadcast_shapes(*[np.shape(x) for x in operands])
-            arrays = [traced.broadcast_to(traced.as_traced(self._trace, x), shape) for x in operands]
-            if not shape:
-                return pyfunc(*operands)
-            out = self._filled(shape, float, 0.0)
-            for index in np.ndindex(*shape):
-                out[index] = pyfunc(*[a[index] for a in arrays])
-            return out
+    def nditer(self, op: Any, *args: Any, **kw: Any) -> Any:
+        return iteration.nditer(self._trace, op, *args, **kw)
 
-        return of
+    def ndenumerate(self, arr: Any) -> Any:
+        return iteration.ndenumerate(arr)
+
+    def recarray(self, shape: Any, dtype: Any = None, *args: Any, **kw: Any) -> Any:
+        return np.recarray(shape, dtype, *args, **kw) if dtype is None or args or kw else self._filled(shape, dtype, 0.0)
+
+    r_ = grids.Concatenator(np.r_, 0, 1, -1)
+    c_ = grids.Concatenator(np.c_, -1, 2, 0)
+    mgrid = grids.Grid(np.mgrid, False)
+    ogrid = grids.Grid(np.ogrid, True)
 
 
 # what an import statement inside a function looks up in its globals
@@ -188,9 +237,11 @@ WRITES_GLOBAL = {dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]}
 TWINNED = {
     getattr(np, name): name
     for name in dir(Numpy)
-    if not name.startswith("_") and callable(getattr(np, name, None)) and not isinstance(getattr(np, name), type)
+    if not name.startswith("_") and getattr(np, name, None) is not None and not isinstance(getattr(np, name), type)
 }
-TWINNED[np.vectorize] = "vectorize"
+TWINNED |= {getattr(np, name): name for name in ("vectorize", "nditer", "ndenumerate", "recarray")}
+GRIDS = (type(np.r_), type(np.c_), type(np.mgrid), type(np.ogrid))
+MEMO = type(functools.lru_cache(len))
 
 MATH = {
     "sqrt": "sqrt", "exp": "exp", "log": "log", "log2": "log2", "log10": "log10", "log1p": "log1p", "expm1": "expm1",
@@ -206,26 +257,71 @@ def math_twin(name: str) -> Callable[..., Any]:
     """A function of math that records when it meets a traced value."""
     plain = getattr(math, name)
     row = MATH.get(name)
+    composed = MATH_COMPOSED.get(name)
 
-    def general(*args: Any) -> Any:
-        if traced.find_trace(args) is None:
+    def general(*args: Any, **kw: Any) -> Any:
+        if name in ITERATED:
+            args = (list(args[0]), *args[1:])
+        if traced.find_trace(args) is None and not kw:
             return plain(*args)
-        if name == "hypot":
-            total: Any = 0.0
-            for x in args:
-                total = total + x * x
-            return traced.elementwise("hypot", *args) if len(args) == 2 else traced.elementwise("sqrt", total)
-        if name == "log" and len(args) == 2:
-            return traced.elementwise("log", args[0]) / (math_twin("log")(args[1]))
-        if name in ("floor", "ceil", "trunc"):
-            return plain(float(traced.value_of(args[0])))
-        if name in ("isnan", "isinf", "isfinite"):
-            return plain(float(traced.value_of(args[0])))
-        if row is None:
-            return plain(*args)
-        return traced.elementwise(row, *args)
+        if composed is not None:
+            return composed(*args, **kw)
+        if row is not None and not (name == "log" and len(args) == 2):
+            return traced.elementwise(row, *map(as_number, args))
+        if name == "log":
+            return traced.elementwise("log", as_number(args[0])) / math_twin("log")(args[1])
+        if name not in ON_VALUES and dispatch.any_active(args):
+            raise dispatch.refuse(f"math.{name}")
+        # what these tell is a number or a truth, and constant around a point
+        return plain(*dispatch.values(args), **dispatch.values(kw))
 
     return twins.MathFunction(plain, general, row)
+
+
+def as_number(x: Any) -> Any:
+    """An operand of a function of math: an array of one element counts as a number."""
+    return traced.scalar_of(x) if isinstance(x, traced.TracedArray) else x
+
+
+def distance(p: Any, q: Any) -> Any:
+    p, q = list(p), list(q)
+    trace = traced.find_trace((p, q))
+    return np.linalg.norm(traced.as_traced(trace, p) - traced.as_traced(trace, q))
+
+
+def product(items: Any, *, start: Any = 1) -> Any:
+    return functools.reduce(operator.mul, items, start)
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """x minus the nearest multiple of y."""
+    return x - traced.elementwise("rint", x / y) * y
+
+
+MATH_COMPOSED: dict[str, Callable[..., Any]] = {
+    "hypot": lambda *args: traced.elementwise("hypot", *args) if len(args) == 2 else np.linalg.norm(traced.asarray(list(args))),
+    "fsum": lambda items: np.sum(traced.asarray(items)),
+    "prod": product,
+    "dist": distance,
+    "sumprod": lambda p, q: sum(a * b for a, b in zip(p, q, strict=True)),
+    "gamma": lambda x: special_function("gamma")(as_number(x)),
+    "cbrt": lambda x: traced.elementwise("cbrt", as_number(x)),
+    "exp2": lambda x: traced.elementwise("exp2", as_number(x)),
+    "fma": lambda x, y, z: x * y + z,
+    "remainder": remainder,
+    "ldexp": lambda x, k: x * 2.0 ** int(k),
+    "modf": lambda x: (x - traced.elementwise("trunc", x), traced.elementwise("trunc", x)),
+    "frexp": lambda x: np.frexp(x),
+}
+ITERATED = frozenset({"fsum", "prod"})
+ON_VALUES = frozenset("floor ceil trunc isnan isinf isfinite isclose".split())
+
+
+def special_function(name: str) -> Any:
+    dispatch.load()
+    from . import special
+
+    return special.TABLE[name]
 
 
 class Math:
@@ -267,6 +363,8 @@ def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
     User code asks ``isinstance(x, np.ndarray)`` to choose a branch; with the answer for a traced array's own
     class it would take another branch than NumPy's, and lose the derivative without a word.
     """
+    if isinstance(value, trees.Record):
+        return issubclass(np.recarray, kinds) or isinstance(value, kinds)
     if traced.is_traced(value):
         if isinstance(value, traced.TracedComplex):
             kind: type = np.ndarray if isinstance(value.re, traced.TracedArray) else np.complex128
@@ -276,7 +374,84 @@ def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
     return isinstance(value, kinds)
 
 
-BUILTINS = {**vars(builtins), "isinstance": isinstance_of_what_it_stands_for, "__import__": modules.imported}
+class Number(type):
+    """The class of the twins of ``float`` and ``complex``: calls keep what is recorded; in all else they are the builtin."""
+
+    plain: type
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance_of_what_it_stands_for(value, cls.plain)
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, cls.plain)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is cls.plain
+
+    def __hash__(cls) -> int:
+        return hash(cls.plain)
+
+    def __repr__(cls) -> str:
+        return repr(cls.plain)
+
+
+class Float(float, metaclass=Number):
+    """``float`` for the time of a recording."""
+
+    plain = float
+
+    def __new__(cls, x: Any = 0.0, /) -> Any:
+        if not traced.is_traced(x) or isinstance(x, traced.TracedComplex):
+            return float(x)
+        number = as_number(x)
+        return number if number.dtype == np.float64 else traced.cast_to(number, np.float64)
+
+
+class ComplexNumber(builtins.complex, metaclass=Number):
+    """``complex`` for the time of a recording."""
+
+    plain = builtins.complex
+
+    def __new__(cls, real: Any = 0, imag: Any = 0) -> Any:
+        if not traced.is_traced(real) and not traced.is_traced(imag):
+            return builtins.complex(real) if isinstance(real, str) else builtins.complex(real, imag)
+        whole = real if not traced.is_traced(imag) and not imag else real + 1j * imag
+        return complex.promoted(whole, np.complex128)
+
+
+BUILTIN_TWINS: dict[str, Any] = {"isinstance": isinstance_of_what_it_stands_for, "float": Float, "complex": ComplexNumber}
+BUILTINS = {**vars(builtins), **BUILTIN_TWINS, "__import__": modules.imported}
+
+
+def hashable(x: Any) -> Any:
+    """What tells one argument from another: the number of a traced value in its program, anything else itself."""
+    if isinstance(x, traced.TracedComplex):
+        return hashable(x.re), hashable(x.im)
+    if isinstance(x, traced.TracedArray):
+        raise TypeError(f"{traced.where_text()}unhashable type: 'numpy.ndarray'")
+    return (traced.Traced, traced.value_number(x)) if traced.is_traced(x) else (type(x), x)
+
+
+class Memo:
+    """A function of ``functools.lru_cache``: what it keeps for later is plain, what depends on traced values is kept for this recording."""
+
+    def __init__(self, plain: Any, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, plain)
+        self.plain = plain
+        self.function = function
+        self.found: dict[Any, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.plain, name)
+
+    def __call__(self, *args: Any, **kw: Any) -> Any:
+        if traced.find_trace(args) is None and traced.find_trace(kw) is None:
+            with modules.Plainly():
+                return self.plain(*args, **kw)
+        key = tuple((name, hashable(x)) for name, x in (*enumerate(args), *kw.items()))
+        if key not in self.found:
+            self.found[key] = self.function(*args, **kw)
+        return self.found[key]
 
 
 # -- copies --------------------------------------------------------------------------------------
@@ -358,7 +533,13 @@ class Rebinder:
             self.contained = self.contained and is_inert((value.args, value.keywords))
             return value if f is value.func else functools.partial(f, *value.args, **value.keywords)
         if type(value) is np.vectorize:
-            return self.numpy.vectorize(self.twin(value.pyfunc))
+            return vectorized.Vectorized(value, self.twin(value.pyfunc))
+        if isinstance(value, vectorized.Vectorized):  # of a recording around this one
+            return vectorized.Vectorized(value.plain, self.twin(value.plain.pyfunc))
+        if type(value) is MEMO:
+            return self.memo(value)
+        if isinstance(value, GRIDS):
+            return getattr(self.numpy, TWINNED[value]) if value in TWINNED else value
         if isinstance(value, types.BuiltinFunctionType):
             if getattr(value, "__module__", None) == "math":
                 return math_twin(value.__name__)
@@ -367,10 +548,21 @@ class Rebinder:
         if type(value).__module__ == "uarray":  # the functions of scipy.fft
             return library_function(value)
         if isinstance(value, type):
+            if value in TWINNED:
+                return getattr(self.numpy, TWINNED[value])
             self.closed = self.closed and (is_library(value.__module__) or value.__module__ == "builtins")
             return value
         self.contained = self.contained and is_inert(value)
         return instance(value)
+
+    def memo(self, value: Any) -> Any:
+        """The twin of a function that keeps its results."""
+        known = self.copies.get(id(value))
+        if known is None:
+            memo = Memo(value, value.__wrapped__)
+            known = self.copies[id(value)] = (value, memo)  # before its function is looked into, which may call itself
+            memo.function = self.twin(value.__wrapped__)
+        return known[1]
 
     def function(self, f: types.FunctionType) -> Any:
         """A copy of a user's function whose names are twins; a library's function as it is."""
@@ -379,7 +571,7 @@ class Rebinder:
             return known[1]
         if is_library(f.__module__):
             name = TWINNED.get(f)
-            return library_function(f) if name is None else getattr(self.numpy, name)
+            return OWN.get(f) or library_function(f) if name is None else getattr(self.numpy, name)
         code = f.__code__
         if uses_store_global(code):
             if self.surroundings is not None:
@@ -469,6 +661,7 @@ class Rebinder:
         if not self.kept.forget():
             return False
         self.numpy._trace = None
+        self.numpy.__dict__.pop("_memos", None)
         self.copies.clear()
         return True
 
@@ -495,7 +688,7 @@ def call(f: Callable[..., Any], trace: Any, args: Sequence[Any], kwargs: dict[st
     if rebinder.closed and rebinder.contained and is_inert(args) and is_inert(kwargs):
         result = copy(*args, **kwargs)
     else:
-        with modules.Swapped(rebinder.numpy, modules.roots_of(f), shared_twin, isinstance_of_what_it_stands_for):
+        with modules.Swapped(rebinder.numpy, modules.roots_of(f), shared_twin, BUILTIN_TWINS):
             result = copy(*args, **kwargs)
     if rebinder.leave() and len(kept) < IDLE_MAX:
         kept.append((code, namespace, rebinder))
@@ -553,15 +746,25 @@ def shared_twin(value: Any) -> Any:
     if isinstance(value, types.BuiltinFunctionType) and getattr(value, "__module__", None) == "math":
         return math_twin(value.__name__)
     if type(value) is np.vectorize:
-        return modules.Shared(value, lambda numpy: numpy.vectorize(value.pyfunc))
-    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type, *OVERRIDABLE)):
+        return modules.Shared(value, lambda numpy: vectorized.Vectorized(value, value.pyfunc))
+    if type(value) is MEMO and modules.is_users(value.__module__ or "", ""):
+        return modules.Shared(value, lambda numpy: shared_memo(numpy, value))
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type, *OVERRIDABLE, *GRIDS)):
         name = TWINNED.get(value)
         if name is not None:
             return modules.Shared(value, operator.attrgetter(name))
-        found = library_function(value)
+        found = OWN.get(value) or library_function(value)
         if found is not value:
             return found
     return twins.of(value) if isinstance(value, OVERRIDABLE) else instance(value)
+
+
+def shared_memo(numpy: Numpy, value: Any) -> Any:
+    """The memo of a function in one recording."""
+    memos: dict[int, Any] = numpy.__dict__.setdefault("_memos", {})
+    if id(value) not in memos:
+        memos[id(value)] = Memo(value, value.__wrapped__)
+    return memos[id(value)]
 
 
 def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:
@@ -574,7 +777,7 @@ def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:
         return twin
 
     def run(*args: Any, **kw: Any) -> Any:
-        with modules.Swapped(rebinder.numpy, roots, shared_twin, isinstance_of_what_it_stands_for):
+        with modules.Swapped(rebinder.numpy, roots, shared_twin, BUILTIN_TWINS):
             return twin(*args, **kw)
 
     return run

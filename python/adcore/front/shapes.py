@@ -66,7 +66,9 @@ def size(a: Any, axis: int | None = None) -> int:
 @implements(np.reshape)
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None) -> Any:
     a = arr(a)
-    if order not in ("C", "A"):
+    if order == "A":
+        order = "F" if Flags(a).f_contiguous and not Flags(a).c_contiguous else "C"
+    if order == "F":
         return transpose(reshape(transpose(a), tuple(reversed(full_shape(a, shape)))))
     return a.reshaped(shape)
 
@@ -91,7 +93,14 @@ def reshape_method(a: Any, *shape: Any, order: str = "C", copy: Any = None) -> A
 
 @implements(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
-    return reshape(a, (-1,), order)
+    """A view of a contiguous array, else a copy, also where ``reshape`` would give a view."""
+    a = arr(a)
+    if order == "K":  # as the elements lie in memory
+        a, order = a.transposed(tuple(sorted(range(len(a.shape)), key=lambda k: -builtins.abs(a.strides[k])))), "C"
+    flags = Flags(a)
+    if order == "A":
+        order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+    return reshape(a if (flags.c_contiguous if order == "C" else flags.f_contiguous) else copy(a), (-1,), order)
 
 
 @implements(np.transpose)
@@ -693,6 +702,10 @@ def astype(a: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok:
         return complex.promoted(a, dtype)
     if dtype.kind in "iu":
         return traced.value_of(a).astype(dtype)[()]
+    if dtype.kind == "O":
+        from .vectorized import elements
+
+        return elements(a)
     if dtype not in (np.float64, np.float32, np.bool_):
         if any_active(a):
             raise TypeError(f"{traced.where_text()}astype({dtype}) of a differentiated array: adcore computes with float64 and float32")
@@ -703,6 +716,25 @@ def astype(a: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok:
 @implements(np.astype)
 def astype_of(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     return astype(x, dtype, copy=copy)
+
+
+def contiguous(x: Any) -> Any:
+    """x where its elements lie in C order, else a copy in which they do."""
+    return traced.fresh(x) if isinstance(x, traced.TracedArray) and not Flags(x).c_contiguous else x
+
+
+def strided_view(x: Any, shape: Any = None, strides: Any = None, subok: bool = False, writeable: bool = True) -> Any:
+    """``np.lib.stride_tricks.as_strided``: a view of the same memory with any shape and strides."""
+    if not traced.is_traced(x):
+        return np.lib.stride_tricks.as_strided(x, shape, strides, subok, writeable)
+    if not isinstance(x, traced.TracedArray):
+        raise unsupported("np.lib.stride_tricks.as_strided", "a complex array or a number", "index the array instead")
+    shape = x.shape if shape is None else (shape,) if isinstance(shape, (int, np.integer)) else tuple(int(d) for d in shape)
+    steps = x.strides if strides is None else (strides,) if isinstance(strides, (int, np.integer)) else tuple(int(s) for s in strides)
+    if any(s % x.itemsize for s in steps):
+        raise unsupported("np.lib.stride_tricks.as_strided", "strides that are no multiple of the element size", "index the array instead")
+    view = x.stepped(shape, tuple(s // x.itemsize for s in steps))
+    return view if writeable else view.read_only()
 
 
 class Flat:
@@ -757,16 +789,16 @@ class Flags:
 
 
 def view(a: Any, dtype: Any = None, type: Any = None) -> Any:
-    if dtype is None or dtype is np.ndarray or (not isinstance(dtype, builtin_type) and np.dtype(dtype) == a.dtype):
+    if dtype is None or (isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray)):
         return a[...]
-    if not isinstance(dtype, builtin_type) or dtype is builtins.complex or issubclass(dtype, np.complexfloating):
+    dtype = np.dtype(dtype)
+    if dtype == a.dtype:
+        return a[...]
+    if dtype.kind == "c":
         from .complex import view_of_real
 
         return view_of_real(a, dtype)
     raise unsupported("ndarray.view", f"dtype={dtype}", "the meaning of the bytes decides the derivative; use astype for numbers")
-
-
-builtin_type = type
 
 
 ATTRIBUTES.update(flat=Flat, flags=Flags, device=lambda a: "cpu")

@@ -52,7 +52,7 @@ def permuted(params: Any, v: Any, x: Any) -> Any:
 def along_last(a: Any, axis: int, kth: Any = None) -> Any:
     """The array sorted along an axis; a permutation, which is constant to derivatives."""
     a = moveaxis(arr(a), axis, -1)
-    return moveaxis(permuted(("sort", kth), a, traced.constant_part(a)), -1, axis)
+    return traced.fresh(moveaxis(permuted(("sort", kth), a, traced.constant_part(a)), -1, axis))  # in memory of its own, in C order
 
 
 @implements(np.sort)

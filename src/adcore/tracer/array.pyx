@@ -26,6 +26,7 @@ import threading
 import numpy as np
 
 from adcore import errors, optable
+from adcore.errors import of_library, user_place, where_text  # noqa: F401  (also for the front)
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder
@@ -58,27 +59,7 @@ cdef type NP_FLOAT64 = np.float64
 cdef object DTYPES = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.bool_), np.dtype(np.int64))
 cdef dict DTYPE_CODE = {d: k for k, d in enumerate(DTYPES)}
 cdef uint8_t[AD_N_ELEMENTWISE] no_derivative
-
-
-def of_library(frame):
-    """Is it a frame of adcore's, NumPy's or SciPy's: not the user's?"""
-    return (frame.f_globals.get("__name__") or "").split(".")[0] in ("adcore", "numpy", "scipy")
-
-
-def user_place():
-    """(file, line) of the innermost frame outside adcore."""
-    frame = sys._getframe(0)
-    while frame is not None and of_library(frame):
-        frame = frame.f_back
-    if frame is None:
-        return None
-    return frame.f_code.co_filename.rsplit("/", 1)[-1], frame.f_lineno
-
-
-def where_text():
-    """The user's place as the head of an error message."""
-    place = user_place()
-    return f"{place[0]}:{place[1]}: " if place else ""
+cdef uint8_t[AD_N_ELEMENTWISE] missing_derivative    # of the first argument
 
 
 # the traces that are recording in this thread, outermost first
@@ -551,6 +532,10 @@ cdef object plain_array(array):
         return array
     dtype = array.dtype
     kind = dtype.kind
+    if type(array) is not NDARRAY and not isinstance(array, np.memmap):
+        raise errors.ArgumentError(
+            f"{where_text()}an array of class {type(array).__module__}.{type(array).__qualname__} meets a traced value: adcore "
+            "records what plain arrays do. Use np.asarray(...) of it if that is what is meant")
     if kind == "f" and dtype.itemsize in (4, 8):
         dtype = np.float32 if dtype.itemsize == 4 else np.float64
     elif kind == "f" and dtype.itemsize == 2:
@@ -729,6 +714,11 @@ cdef class Traced:
 
     def __float__(self):
         if self.is_active():
+            doing = errors.user_operation()
+            if doing == "%":                    # a number in a text
+                return float(self.known_value())
+            if doing == "[]=":
+                raise self.lost_by_assignment()
             raise self.lost("float()", "Use NumPy's function instead of one that wants a plain float (np.sin for "
                             "math.sin), assign into an array that NumPy makes inside the function, or wrap the value "
                             "in adcore.stop_gradient.")
@@ -737,13 +727,20 @@ cdef class Traced:
     def __complex__(self):
         return complex(float(self))
 
+    cdef object lost_by_assignment(self):
+        return self.lost("assignment into an array that is not recorded (made outside of the function, or by a library)",
+                         "Make the array inside the function (np.zeros(...)), or pass it as an argument.")
+
+    def __reduce_ex__(self, protocol):
+        raise self.lost("pickling", "Save the result of the function instead, or adcore.stop_gradient of the value.")
+
     def item(self, *index):
-        """A plain number; refused for values that are being differentiated."""
+        """One element, as a traced scalar."""
         if index:
             return self[index if len(index) > 1 else index[0]].item()
-        if self.is_active():
-            raise self.lost("item()", "Use the element itself, x[i].")
-        return self.concrete().item()
+        if math.prod(self.shape) != 1:
+            raise ValueError(f"{where_text()}can only convert an array of size 1 to a Python scalar")
+        return scalar_of(self)
 
     def tolist(self):
         """Nested lists of traced scalars (plain numbers when not differentiated)."""
@@ -753,7 +750,9 @@ cdef class Traced:
 
     def __round__(self, digits=None):
         from adcore.front import dispatch
-        return dispatch.function(np.round, (self, digits or 0), {})
+        if digits is None:
+            return int(np.rint(self.concrete()))
+        return dispatch.function(np.round, (self, digits), {})
 
     def __format__(self, spec):
         return format(self.known_value()[()] if not self.shape else self.known_value(), spec)
@@ -1051,7 +1050,9 @@ cdef class TracedArray(Traced):
 
     def __array__(self, dtype=None, copy=None):
         if self.is_active():
-            raise self.lost("np.asarray() or a function that is not NumPy's",
+            if errors.user_operation() == "[]=":
+                raise self.lost_by_assignment()
+            raise self.lost(errors.library_call() or "np.asarray() or a function that is not NumPy's",
                             "Use NumPy's own functions, or wrap the value in adcore.stop_gradient if its derivative is not wanted.")
         array = self.concrete()
         return np.array(array, dtype=dtype)
@@ -1121,7 +1122,7 @@ cdef class TracedArray(Traced):
 
     def __setattr__(self, name, x):
         if name == "flat":
-            self[...] = np.reshape(x, self.shape) if np.ndim(x) else x
+            self.flat[:] = x
         elif name == "shape":
             self.reshape_in_place(x)
         else:
@@ -1625,6 +1626,8 @@ cdef object unary(int op, object a):
     cdef int32_t x = (<Traced>a).read(), value
     cdef int code = trace.tape.code[x].dtype
     cdef TracedScalar scalar
+    if missing_derivative[op] and trace.active[x]:
+        raise errors.MissingDerivative(user_place(), optable.NAMES[op].lower(), 0, optable.ROWS[op].missing[0])
     if is_predicate(op):
         code = BOOL
     elif code == BOOL and op != AD_OP_IDENTITY:
@@ -2193,7 +2196,7 @@ cdef object as_scalar(Trace trace, object x):
 
 def asarray(x, like=None):
     """``x`` as a TracedArray of the trace that ``like`` (or something in x) belongs to."""
-    trace = like.__trace__ if like is not None else find_trace(x)
+    trace = (<Traced?>like).trace if like is not None else find_trace(x)
     return as_array_of(trace, x)
 
 
@@ -2344,6 +2347,7 @@ def _register():
     for row in optable.ROWS[:optable.N_ELEMENTWISE]:
         if row.partials and all(p == 0.0 for p in row.partials) and not row.missing:
             no_derivative[<int>optable.OPCODE[row.name.upper()]] = 1
+        missing_derivative[<int>optable.OPCODE[row.name.upper()]] = 0 in row.missing
 
 
 _register()

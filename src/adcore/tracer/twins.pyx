@@ -162,7 +162,7 @@ cdef class MathFunction(Twin):
                 return self.plain(x)
             if self.op >= 0 and isinstance(x, TracedScalar):
                 return unary(self.op, x)
-        return self.plain(*args, **kwargs) if kwargs else self.recorded(*args)
+        return self.recorded(*args, **kwargs)
 
 
 KINDS = frozenset({Twin, Ufunc, Function, MathFunction})

@@ -78,7 +78,7 @@ class Namespace:
 
 
 NAMESPACES = {module: Namespace(module) for module in (np.linalg, np.fft, np.lib, np.lib.stride_tricks, np.ma)}
-OWN = {as_strided: shapes.strided_view}  # functions of these modules that no protocol reaches
+OWN: dict[Any, Any] = {as_strided: shapes.strided_view}  # functions of these modules that no protocol reaches
 UNKNOWN_CLASSES = dict.fromkeys(("matrix", "asmatrix", "bmat"), "its products are those of matrices: use an array of two dimensions and @")
 
 

@@ -66,6 +66,7 @@ cdef class Traced:
     cdef int32_t read(self) except -1
     cdef bint is_active(self) except -1
     cdef object lost(self, str what, str remedy)
+    cdef object lost_by_assignment(self)
     cdef object known_value(self)
 
 

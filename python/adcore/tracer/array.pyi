@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any
 
 import numpy as np

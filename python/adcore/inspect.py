@@ -14,7 +14,6 @@ import numpy as np
 
 from . import config, errors
 from .sweep import engine
-from .tracer import array as traced
 
 MODES = ("value", "gradient")
 KINDS = {"blocks": "fused group", "scalars": "scalar run", "matmul": "product", "call": "call"}
@@ -30,7 +29,7 @@ class Lines:
 
     def __call__(self) -> int:
         frame = sys._getframe(1)
-        while traced.of_library(frame):
+        while errors.of_library(frame):
             if frame.f_back is None:
                 return -1
             frame = frame.f_back

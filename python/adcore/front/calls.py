@@ -311,9 +311,9 @@ def may_be_caught() -> bool:
     ``try: L = np.linalg.cholesky(K)`` decides by the error: then a call must run while it is recorded.
     """
     frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None and traced.of_library(frame):
+    while frame is not None and errors.of_library(frame):
         frame = frame.f_back
-    while frame is not None and not traced.of_library(frame):
+    while frame is not None and not errors.of_library(frame):
         if has_try(frame.f_code):
             return True
         frame = frame.f_back

@@ -2,7 +2,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from adcore.errors import of_library as of_library
 from adcore.errors import user_place as user_place
 from adcore.errors import where_text as where_text
 

@@ -20,13 +20,12 @@ from libc.string cimport memcmp, memset
 
 import math
 import operator
-import sys
 import threading
 
 import numpy as np
 
 from adcore import errors, optable
-from adcore.errors import of_library, user_place, where_text  # noqa: F401  (also for the front)
+from adcore.errors import user_place, where_text
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.builder cimport Builder

@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t
 from adcore.optable.opcodes cimport AD_OP_EMPTY, AD_OP_FULL, AD_OP_UPDATE
 from adcore.tracer.array cimport Buffer, Trace, TracedArray, cast, narrowed, operand_of, sub_view, wrap
 
-from adcore.tracer.array import where_text
+from adcore.errors import where_text
 
 
 cdef TracedArray fresh(Trace trace, list shape, int code, object fill=None):

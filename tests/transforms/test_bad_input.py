@@ -46,7 +46,7 @@ REFUSED = [
         r"test_bad_input\.py:\d+: np\.linalg\.svd",
     ),
     ("out= a plain array", lambda: adcore.gradient(lambda x: np.sum(np.multiply(x, x, out=outside)), x), errors.LostTrace, "out="),
-    ("a write into a plain array", lambda: adcore.gradient(writes_into_a_plain_array, x), errors.LostTrace, "assign into an array"),
+    ("a write into a plain array", lambda: adcore.gradient(writes_into_a_plain_array, x), errors.LostTrace, "assignment into an array"),
     ("an index out of range", lambda: adcore.gradient(lambda x: x[7], x), IndexError, "index 7 is out of bounds"),
     ("a fancy index out of range", lambda: adcore.gradient(lambda x: np.sum(x[[0, 9]]), x), IndexError, "index 9"),
     ("shapes that do not fit", lambda: adcore.gradient(lambda x: np.sum(x + np.zeros(4)), x), ValueError, "broadcast"),

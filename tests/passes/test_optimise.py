@@ -330,3 +330,31 @@ def test_a_loop_over_elements_costs_linear_time():
     small = element_loop(200)
     assert_allclose(run(optimise(small), [x])[0], run(small, [x])[0], rtol=1e-14)
     assert len(q) <= len(p)
+
+
+def test_values_are_shared_whatever_other_shapes_maps_and_numbers_the_program_has():
+    """What is equal must be the same bytes: these shapes, and 0.0 and 2.0, drove each other out of the pools' tables."""
+    p = Program()
+    x = p.emit("INPUT", shape=(256, 256), param=0)
+    y = p.emit("INPUT", shape=(258, 258), param=1)
+    found = []
+    for _ in range(2):
+        zero, two = p.emit("LITERAL", real=0.0), p.emit("LITERAL", real=2.0)
+        found.append(p.emit("ARCTAN2", p.emit("MUL", x, two, shape=(256, 256)), zero, shape=(256, 256)))
+        p.emit("MUL", y, two, shape=(258, 258))
+    p.set_results([p.emit("SUB", *found, shape=(256, 256))])
+    out = optimise(p)
+    last = out.instruction(out.outputs[0])
+    assert last["args"][0] == last["args"][1]
+
+
+def test_a_number_times_a_negation_is_the_other_number():
+    p = Program()
+    x = p.emit("INPUT", shape=X, param=0)
+    for args in ((0, 1), (1, 0)):
+        pair = (p.emit("LITERAL", real=4.0), p.emit("NEG", x, shape=X))
+        p.set_results([p.emit("MUL", pair[args[0]], pair[args[1]], shape=X)])
+        out = optimise(p)
+        assert out.instruction(out.outputs[0])["op"] == "MUL"
+        assert not any(out.instruction(i)["op"] == "NEG" for i in range(len(out)))
+        assert_array_equal(run(out, [Z])[0], -4.0 * Z)

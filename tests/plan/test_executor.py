@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from adcore.plan.lower import lower
-from adcore.sweep.engine import run
+from adcore.sweep.engine import explained, run
 from numpy.testing import assert_allclose
 
 import adcore
@@ -37,3 +37,49 @@ def test_random_programs_give_what_numpy_gives(block):
         found = run(lower(program), inputs, [], [])
         for want, got in zip(expected, found, strict=True):
             assert_allclose(got, want, rtol=1e-9, atol=1e-9, err_msg=f"seed {seed}\n{program}")
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_random_programs_over_large_arrays_give_what_numpy_gives(block):
+    """Large enough that cheap values are computed again in each group that reads them."""
+    for seed in range(block * 10, block * 10 + 10):
+        program, inputs = random_program(seed, length=10 + seed % 40, shapes=((), (90, 100), (3, 50, 60)))
+        with np.errstate(all="ignore"):
+            expected = interpret(program, inputs)
+        found = run(lower(program), inputs, [], [])
+        for want, got in zip(expected, found, strict=True):
+            assert_allclose(got, want, rtol=1e-9, atol=1e-9, err_msg=f"seed {seed}\n{program}")
+
+
+def plan_of_gradient(f, x):
+    return explained(adcore.trace(f, x)._derived("gradient"))[1]
+
+
+def test_a_row_that_is_read_after_it_was_written_over_does_not_copy_its_array():
+    def swaps(a):
+        a = np.sin(a)
+        for k in range(20):
+            row = a[k].copy()
+            a[k] = a[k + 1]
+            a[k + 1] = np.tanh(row)
+        return np.sum(a * a)
+
+    x = np.random.default_rng(0).normal(size=(100, 100))
+    steps = plan_of_gradient(swaps, x).steps_as_dicts()
+    assert sum(step["bytes"] for step in steps) < 16 * x.nbytes
+    adcore.testing.check_grads(swaps, (x[:22, :3],), order=1)
+
+
+def test_a_cheap_value_that_both_sweeps_read_is_computed_twice_not_stored():
+    """The adjoints of the neighbours keep the sweeps apart; the square is made again from the array itself."""
+
+    def f(u):
+        v = u.copy()
+        v[1:-1] = u[1:-1] ** 2 * (u[:-2] + u[2:])
+        v[1:-1] = v[1:-1] * (v[:-2] + v[2:])
+        return np.sum(v)
+
+    u = np.random.default_rng(0).normal(size=20_000)
+    plan, small = plan_of_gradient(f, u), plan_of_gradient(f, u[:8000])
+    assert plan.arena_bytes / u.nbytes < small.arena_bytes / u[:8000].nbytes - 0.9
+    adcore.testing.check_grads(f, (u[:30],), order=1)

@@ -15,7 +15,9 @@ from libc.string cimport memcmp, memcpy
 from adcore.optable.opcodes cimport *
 from adcore.passes.affine cimport Map, compose, disjoint, make_dense
 from adcore.tape.maps cimport maps_disjoint, maps_equal
-from adcore.tape.program cimport BOOL, F32, F64, I64, NARY, SCALAR_SHAPE, arg, n_args, same_shape, size_at
+from adcore.tape.program cimport (
+    BOOL, F32, F64, I64, NARY, SCALAR_SHAPE, WAYS, arg, n_args, recent_slot, remember, same_shape, size_at,
+)
 
 cdef extern from "ad_values.h":
     double ad_evaluate(int op, double x1, double x2, double x3) noexcept nogil
@@ -49,14 +51,15 @@ cdef bint same_instr(const Instr *a, const Instr *b) noexcept nogil:
 cdef int real_slot(double value) noexcept nogil:
     cdef uint64_t bits
     memcpy(&bits, &value, 8)
-    return <int>((bits * <uint64_t>0x9E3779B97F4A7C15) >> 58)
+    return recent_slot(bits, 4)
 
 
 cdef int map_slot(int64_t offset, const int64_t *strides, int64_t ndim) noexcept nogil:
-    cdef int64_t h = offset, k
+    cdef uint64_t h = <uint64_t>offset + <uint64_t>ndim * 0x10001
+    cdef int64_t k
     for k in range(ndim):
-        h = h * 31 + strides[k]
-    return <int>((h ^ (h >> 8) ^ ndim) & 255)
+        h = h * <uint64_t>0x100000001B3 + <uint64_t>strides[k]
+    return recent_slot(h, 6)
 
 
 cdef bint is_map_op(int op) noexcept nogil:
@@ -98,7 +101,7 @@ cdef class Builder:
             instr = &self.out.code[i]
             self.enter(i)
             if instr.op == AD_OP_LITERAL:
-                self.recent_reals[real_slot(self.out.reals[instr.param])] = instr.param
+                remember(&self.recent_reals[real_slot(self.out.reals[instr.param])], instr.param)
             elif is_map_op(instr.op):
                 self.remember_map(instr)
         self.table_used = program.length
@@ -112,7 +115,7 @@ cdef class Builder:
         cdef int64_t ndim = ints[instr.shape if instr.op == AD_OP_VIEW else self.out.code[
             instr.x1 if instr.nargs == 1 else instr.x2].shape]
         if ints[instr.param - 1] == ndim:
-            self.recent_maps[map_slot(ints[instr.param], ints + instr.param + 1, ndim)] = instr.param
+            remember(&self.recent_maps[map_slot(ints[instr.param], ints + instr.param + 1, ndim)], instr.param)
 
     cdef int grow_table(self) except -1:
         cdef int64_t size = self.table_size * 2
@@ -191,15 +194,17 @@ cdef class Builder:
     # -- pools -----------------------------------------------------------------
 
     cdef int32_t add_map(self, int64_t offset, const int64_t *strides, int64_t ndim) except -1:
-        cdef int h = map_slot(offset, strides, ndim)
-        cdef int32_t found = self.recent_maps[h]
-        if found >= 0 and self.out.ints[found - 1] == ndim and self.out.ints[found] == offset and not memcmp(
-                self.out.ints + found + 1, strides, ndim * sizeof(int64_t)):
-            return found
+        cdef int h = map_slot(offset, strides, ndim), k
+        cdef int32_t found
+        for k in range(h, h + WAYS):
+            found = self.recent_maps[k]
+            if found >= 0 and self.out.ints[found - 1] == ndim and self.out.ints[found] == offset and not memcmp(
+                    self.out.ints + found + 1, strides, ndim * sizeof(int64_t)):
+                return found
         self.out.add_ints(&ndim, 1)                 # a hidden length in front, to compare by
         found = self.out.add_ints(&offset, 1)
         self.out.add_ints(strides, ndim)
-        self.recent_maps[h] = found
+        remember(&self.recent_maps[h], found)
         return found
 
     cdef int32_t copy_shape(self, Program source, int32_t shape) except -1:
@@ -212,11 +217,15 @@ cdef class Builder:
         return self.copied_to
 
     cdef int32_t literal(self, double value) except -1:
-        cdef int slot = real_slot(value)
-        cdef int32_t found = self.recent_reals[slot]
-        if found < 0 or memcmp(&self.out.reals[found], &value, 8):
+        cdef int slot = real_slot(value), k
+        cdef int32_t found = -1
+        for k in range(slot, slot + WAYS):
+            found = self.recent_reals[k]
+            if found >= 0 and not memcmp(&self.out.reals[found], &value, 8):
+                break
+        else:
             found = self.out.add_real(value)
-            self.recent_reals[slot] = found
+            remember(&self.recent_reals[slot], found)
         return self.append(AD_OP_LITERAL, F64, 0, -1, -1, -1, SCALAR_SHAPE, found)
 
     cdef int32_t full(self, uint8_t dtype, int32_t scalar, int32_t shape) except -1:
@@ -342,6 +351,12 @@ cdef class Builder:
                 return self.elementwise(AD_OP_NEG, dtype, shape, inner)         # x * -1 -> -x
             if self.negates(i1, i1.dtype) and self.negates(i2, i2.dtype):
                 return self.elementwise(op, dtype, shape, i1.x1, i2.x1)         # -x * -y -> x * y
+            if op == AD_OP_MUL and na and self.negates(i2, dtype):
+                inner = i2.x1
+                return self.elementwise(op, dtype, shape, self.literal(-a), inner)      # a * -x -> -a * x
+            if op == AD_OP_MUL and nb and self.negates(i1, dtype):
+                inner = i1.x1
+                return self.elementwise(op, dtype, shape, inner, self.literal(-b))      # -x * b -> x * -b
             if op == AD_OP_MUL and x1 == x2:
                 return self.elementwise(AD_OP_SQUARE, dtype, shape, x1)         # x * x -> x ** 2
             if op == AD_OP_MUL and x1 > x2:

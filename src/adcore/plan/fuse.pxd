@@ -60,7 +60,9 @@ cdef class Fusion:
     cdef uint8_t *in_memory     # a computed value that lives in memory, not only in a register
     cdef uint8_t *is_output
     cdef uint8_t *prepared      # an update that is made when the memory of its one user is prepared
-    cdef int32_t *base_user     # the last store that starts from the value
+    cdef uint8_t *kept          # a view that is copied, because its array is written over before it is read
+    cdef int32_t *base_user     # the first store that starts from the value
+    cdef int32_t *last_user
     cdef int32_t *group_of      # -1: no group (leaf, or reached through a map)
     cdef int32_t *next_member
     cdef int32_t *n_users
@@ -78,7 +80,10 @@ cdef class Fusion:
     cdef int place(self, int32_t value) except -1
 
     cdef void find_reach(self, int32_t value) noexcept
-    cdef Operand operand(self, int32_t value) noexcept
+    cdef uint8_t reach_of(self, int32_t value, bint own) noexcept
+    cdef int32_t root_of(self, int32_t value, bint own) noexcept
+    cdef Operand operand(self, int32_t value, bint own=*) noexcept
+    cdef void keep(self, int32_t view) noexcept
     cdef int add_reader(self, int32_t root, int32_t group, uint8_t whole, int64_t offset,
                         const int64_t *strides, int32_t space) except -1
     cdef bint in_register(self, int32_t root, int32_t group) noexcept

@@ -23,13 +23,14 @@ from adcore.plan.boxes cimport Box, find_box, mostly
 from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.pool cimport pool_add, pool_free, pool_init
 from adcore.tape.maps cimport maps_disjoint, same_index_only
-from adcore.tape.program cimport Instr, arg, n_args, same_shape
+from adcore.tape.program cimport Instr, arg, n_args, same_shape, size_at
 
 cdef enum:
     MEMBERS_MAX = 96        # instructions a group holds: bounds its registers
     CANDIDATES = 32         # groups of a space that are looked at
     TRIES = 8               # groups that are tried for a store before a new one is opened
     READERS_MAX = 256       # reads of a base that are looked at before the answer is "perhaps"
+    KEEP = 4                # times smaller than its array a view is that is copied rather than the array
     NOBODY = -1             # who wants a value, as sinking sees it
     SEVERAL = -2
 
@@ -81,14 +82,16 @@ cdef class Fusion:
         self.in_memory = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.is_output = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.prepared = <uint8_t *>PyMem_RawCalloc(n, 1)
+        self.kept = <uint8_t *>PyMem_RawCalloc(n, 1)
         self.base_user = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
+        self.last_user = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.group_of = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.next_member = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.n_users = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.first_reader = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
         self.last_use = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        if (not self.role or not self.reach or not self.root or not self.rewritten
-                or not self.demanded or not self.in_memory or not self.is_output or not self.prepared
+        if (not self.role or not self.reach or not self.root or not self.rewritten or not self.last_user
+                or not self.demanded or not self.in_memory or not self.is_output or not self.prepared or not self.kept
                 or not self.base_user or not self.group_of
                 or not self.next_member or not self.n_users or not self.first_reader or not self.last_use):
             raise MemoryError()
@@ -113,7 +116,9 @@ cdef class Fusion:
         PyMem_RawFree(self.in_memory)
         PyMem_RawFree(self.is_output)
         PyMem_RawFree(self.prepared)
+        PyMem_RawFree(self.kept)
         PyMem_RawFree(self.base_user)
+        PyMem_RawFree(self.last_user)
         PyMem_RawFree(self.group_of)
         PyMem_RawFree(self.next_member)
         PyMem_RawFree(self.n_users)
@@ -144,16 +149,24 @@ cdef class Fusion:
             self.root[value] = base.x1 if base.op == AD_OP_FULL else instr.x1
             self.reach[value] = SCALAR if base.op == AD_OP_FULL or self.program.ints[base.shape] == 0 else THROUGH
 
-    cdef Operand operand(self, int32_t value) noexcept:
+    cdef uint8_t reach_of(self, int32_t value, bint own) noexcept:
+        """How a value is read; ``own``: by itself, as a view in memory reads its array."""
+        return THROUGH if own and self.kept[value] else self.reach[value]
+
+    cdef int32_t root_of(self, int32_t value, bint own) noexcept:
+        return self.program.code[value].x1 if own and self.kept[value] else self.root[value]
+
+    cdef Operand operand(self, int32_t value, bint own=False) noexcept:
         cdef Operand found
         cdef Instr *instr
-        found.root = self.root[value]
-        found.scalar = self.reach[value] == SCALAR
-        found.direct = self.reach[value] == DIRECT
+        cdef uint8_t reach = self.reach_of(value, own)
+        found.root = self.root_of(value, own)
+        found.scalar = reach == SCALAR
+        found.direct = reach == DIRECT
         found.offset = 0
         found.step = 0
         found.strides = NULL
-        if self.reach[value] == THROUGH:
+        if reach == THROUGH:
             instr = &self.program.code[value]
             found.offset = self.program.ints[instr.param]
             found.strides = self.program.ints + instr.param + 1
@@ -322,11 +335,11 @@ cdef class Fusion:
                     self.add_base(instr.x1, group)
             for k in range(n - 1 if role == STORED else 0, n):
                 x = self.read_by(value, k)
-                root = self.root[x]
-                if self.reach[x] == SCALAR or placing and not self.rewritten[root] or (
-                        self.reach[x] == DIRECT and self.in_register(root, group)):
+                root = self.root_of(x, x == value)
+                operand = self.operand(x, x == value)
+                if operand.scalar or placing and not self.rewritten[root] or (
+                        operand.direct and self.in_register(root, group)):
                     continue
-                operand = self.operand(x)
                 self.add_reader(root, group, 0, operand.offset, operand.strides, self.space_of(value))
             return 0
         if kind == SINGLE:
@@ -359,10 +372,10 @@ cdef class Fusion:
             n = 0
         for k in range(first_arg, n):
             x = self.read_by(value, k)
-            root = self.root[x]
+            root = self.root_of(x, x == value)
             group = self.group_of[root]
             if group >= 0:
-                earliest = max(earliest, group if self.reach[x] == DIRECT and self.in_register(root, group) else group + 1)
+                earliest = max(earliest, group if self.reach_of(x, x == value) == DIRECT and self.in_register(root, group) else group + 1)
             matters |= self.rewritten[root]
         if stored and first_arg == 1:
             earliest = self.after_base(value, earliest, &candidate)
@@ -482,6 +495,7 @@ cdef class Fusion:
         cdef int32_t user = self.base_user[value]
         return (instr.op == AD_OP_UPDATE and self.n_users[value] == 1 and user >= 0 and not self.prepared[user]
                 and not self.is_output[value] and self.program.code[instr.x2].op == AD_OP_FULL
+                and role_of(self.program.code[user].op) == STORED
                 and self.program.code[user].dtype == instr.dtype and self.program.code[instr.x1].dtype == instr.dtype
                 and self.replaces(value))
 
@@ -553,8 +567,8 @@ cdef class Fusion:
                     wanted[instr.x1] = SEVERAL
                     continue
                 x = self.read_by(<int32_t>i, k)
-                root = self.root[x]
-                if self.reach[x] == DIRECT and (wanted[root] == NOBODY or wanted[root] == group):
+                root = self.root_of(x, x == i)
+                if self.reach_of(x, x == i) == DIRECT and (wanted[root] == NOBODY or wanted[root] == group):
                     wanted[root] = group
                 else:
                     wanted[root] = SEVERAL
@@ -635,13 +649,14 @@ cdef class Fusion:
             instr = &self.program.code[i]
             own = self.role[i]
             self.prepared[i] = self.is_prepared(<int32_t>i)
-            if own == STORED and instr.nargs == 2:
-                self.base_user[instr.x1] = <int32_t>i
             if starts_from_base(instr.op):
-                self.rewritten[arg(instr, self.program.ints, 0)] = 1
+                value = arg(instr, self.program.ints, 0)
+                self.base_user[value] = <int32_t>i
+                self.rewritten[value] = 1
             for k in range(n_args(instr)):
                 value = arg(instr, self.program.ints, k)
                 self.n_users[value] += 1
+                self.last_user[value] = max(self.last_user[value], <int32_t>i)
                 role = self.role[value]
                 if role != MAPPED and role != FILLED or self.program.ints[self.program.code[value].shape] == 0:
                     continue
@@ -657,7 +672,21 @@ cdef class Fusion:
                             self.program.ints + self.program.code[value].param + 1):
                         continue
                 self.demanded[value] = 1
+            if own == MAPPED and self.tiling is None:
+                self.keep(<int32_t>i)
         return 0
+
+    cdef void keep(self, int32_t view) noexcept:
+        """Copy a small view that is read after a store has begun to write over its array: else the array is copied."""
+        cdef const Instr *instr = &self.program.code[view]
+        cdef int32_t store = self.base_user[instr.x1]
+        cdef const int64_t *ints = self.program.ints
+        if (store >= 0 and self.last_user[view] > store and ints[instr.shape] > 0
+                and self.role[instr.x1] != LEAF and self.role[instr.x1] != FILLED
+                and KEEP * size_at(ints, instr.shape) <= size_at(ints, self.program.code[instr.x1].shape)):
+            self.kept[view] = self.demanded[view] = 1
+            self.root[view] = view
+            self.reach[view] = DIRECT
 
     cdef int place(self, int32_t value) except -1:
         """Give an instruction that somebody uses its group."""

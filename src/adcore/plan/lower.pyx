@@ -22,6 +22,7 @@ from adcore.plan.memory cimport Layout, item_size
 from adcore.plan.plan cimport *
 from adcore.plan.split cimport split_steps
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init, pool_more
+from adcore.plan.recompute cimport recompute
 from adcore.plan.tiles cimport tile
 from adcore.tape.maps cimport maps_disjoint
 from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args
@@ -663,9 +664,9 @@ cdef class Lowering:
             return -1
         return at
 
-    cdef int32_t lane_for(self, int32_t value, int32_t group, int32_t space) except -1:
+    cdef int32_t lane_for(self, int32_t value, int32_t group, int32_t space, bint own=False) except -1:
         """The register that holds what is read, loading it when the group has not yet."""
-        cdef int32_t at, head, lane, root = self.fusion.root[value]
+        cdef int32_t at, head, lane, root = self.fusion.root_of(value, own)
         cdef Operand operand
         cdef Loaded *loaded
         cdef Access *access
@@ -673,9 +674,9 @@ cdef class Lowering:
         cdef const Place *place
         cdef int64_t k
         cdef bint same
-        if self.fusion.reach[value] == DIRECT and self.mark[root] == group and self.fusion.in_register(root, group):
+        if self.fusion.reach_of(value, own) == DIRECT and self.mark[root] == group and self.fusion.in_register(root, group):
             return self.lane_of[root]
-        operand = self.fusion.operand(value)
+        operand = self.fusion.operand(value, own)
         at = self.first_loaded[root]
         head = self.current_load(at, root, group)
         at = head
@@ -753,7 +754,7 @@ cdef class Lowering:
                 op += 1
             elif role == MAPPED or role == FILLED:
                 if instr.op != AD_OP_EMPTY:
-                    self.lane_of[value] = self.lane_for(value, group, space)
+                    self.lane_of[value] = self.lane_for(value, group, space, True)
                 else:
                     self.lane_of[value] = -1
             else:
@@ -1050,14 +1051,14 @@ def lower(Program program, bint tiles=False):
     Keeps: the values of the outputs; with tiles, up to the rounding of sums. The program must have passed ``verify``.
     """
     cdef Tiling tiling = tile(program) if tiles else None
-    return Lowering(program if tiling is None else tiling.program, tiling).lower()
+    return Lowering(recompute(program) if tiling is None else tiling.program, tiling).lower()
 
 
 def explain(Program program, bint tiles=False):
     """The program as ``lower`` lays it out (its loops spelled out), its plan, and of each of its values: its group
     (-1: none), the last group that needs its memory, and where that is in the arena: offset and bytes (0: not there)."""
     cdef Tiling tiling = tile(program) if tiles else None
-    cdef Program laid_out = program if tiling is None else tiling.program
+    cdef Program laid_out = recompute(program) if tiling is None else tiling.program
     cdef Lowering lowering = Lowering(laid_out, tiling)
     cdef Plan plan = lowering.lower()
     cdef Fusion fusion = lowering.fusion

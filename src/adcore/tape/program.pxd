@@ -55,6 +55,20 @@ cdef class Program:
     cdef object shape_tuple(self, int32_t value)
     cdef list args_list(self, int32_t value)
 
+# Small tables of what was added last: sets of a few, the oldest of a set goes first.
+cdef enum:
+    WAYS = 4
+
+cdef inline int recent_slot(uint64_t h, int bits) noexcept nogil:
+    """First place of one of 2**bits sets."""
+    return <int>((h * <uint64_t>0x9E3779B97F4A7C15) >> (64 - bits)) * WAYS
+
+cdef inline void remember(int32_t *first, int32_t at) noexcept nogil:
+    cdef int k
+    for k in range(WAYS - 1, 0, -1):
+        first[k] = first[k - 1]
+    first[0] = at
+
 # Inline readers: no bounds check, the verifier has looked.
 cdef inline int64_t ndim_at(const int64_t *ints, int32_t shape) noexcept nogil:
     return ints[shape]

@@ -110,20 +110,23 @@ cdef class Program:
         return <int32_t>at
 
     cdef int32_t add_shape(self, int64_t ndim, const int64_t *dims) except -1:
-        cdef int64_t h = ndim
+        cdef uint64_t h = <uint64_t>ndim
         cdef int64_t k
         cdef int32_t found
+        cdef int slot
         if ndim == 0:
             return SCALAR_SHAPE
         for k in range(ndim):
-            h = h * 31 + dims[k]
-        found = self.recent_shapes[h & 63]
-        if found >= 0 and self.ints[found] == ndim and not memcmp(
-                self.ints + found + 1, dims, ndim * sizeof(int64_t)):
-            return found
+            h = h * <uint64_t>0x100000001B3 + <uint64_t>dims[k]
+        slot = recent_slot(h, 4)
+        for k in range(slot, slot + WAYS):
+            found = self.recent_shapes[k]
+            if found >= 0 and self.ints[found] == ndim and not memcmp(
+                    self.ints + found + 1, dims, ndim * sizeof(int64_t)):
+                return found
         found = self.add_ints(&ndim, 1)
         self.add_ints(dims, ndim)
-        self.recent_shapes[h & 63] = found
+        remember(&self.recent_shapes[slot], found)
         return found
 
     cdef int32_t add_real(self, double value) except -1:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import errors, inspect, optable
+from .. import errors, optable
 from ..passes.forward import forward
 from ..passes.reverse import reverse
 from ..passes.widen import widen
 from ..sweep import engine
+
+if TYPE_CHECKING:
+    from .. import inspect
 
 ARGUMENTS_SHOWN = 3
 
@@ -20,6 +23,8 @@ ARGUMENTS_SHOWN = 3
 @functools.cache
 def lines() -> inspect.Lines:
     """The lines of all that is recorded while the setting ``debug_nans`` is on."""
+    from .. import inspect
+
     return inspect.Lines()
 
 

@@ -8,7 +8,7 @@ from adcore.tape.program cimport Instr, Program
 cdef class Builder:
     cdef readonly Program out
     cdef int32_t line               # source line of what is emitted next
-    cdef uint64_t *table            # hash table: upper half of an instruction's hash, then its value number
+    cdef uint64_t *table            # hash table: upper half of an instruction's hash, then its value number and 1
     cdef int64_t table_size, table_used
     cdef int32_t[256] recent_maps
     cdef int32_t[64] recent_reals

@@ -18,11 +18,19 @@ from adcore.tape.maps cimport maps_disjoint, maps_equal
 from adcore.tape.program cimport (
     BOOL, F32, F64, I64, NARY, SCALAR_SHAPE, WAYS, arg, n_args, recent_slot, remember, same_shape, size_at,
 )
+from adcore.tape.shelf cimport ad_give_back, ad_take
 
 cdef extern from "ad_values.h":
     double ad_evaluate(int op, double x1, double x2, double x3) noexcept nogil
 
+cdef extern from *:
+    """
+    #define AD_TAG 0xFFFFFFFF00000000ull
+    """
+    const uint64_t TAG "AD_TAG"
+
 cdef enum:
+    FREE = 0                # a slot of the table without an instruction
     NO = -3                 # "no rule applies"; -2 is an error
     MAX_DIMS = 64
     WINDOW = 16             # slots near an instruction's arguments that the table tries first
@@ -36,10 +44,6 @@ cdef uint64_t hash_instr(const Instr *instr) noexcept nogil:
     h = (h ^ (h >> 29) ^ w[1]) * <uint64_t>0xBF58476D1CE4E5B9
     h = (h ^ (h >> 32) ^ w[2]) * <uint64_t>0x94D049BB133111EB
     return h ^ (h >> 31)
-
-
-cdef uint64_t FREE = <uint64_t>0xFFFFFFFFFFFFFFFF        # a slot without an instruction
-cdef uint64_t TAG = <uint64_t>0xFFFFFFFF00000000
 
 
 cdef bint same_instr(const Instr *a, const Instr *b) noexcept nogil:
@@ -79,18 +83,16 @@ cdef class Builder:
         self.table_size = 64
         while self.table_size < 4 * max(like.length, expected // 2):
             self.table_size *= 2
-        self.table = <uint64_t *>PyMem_RawMalloc(self.table_size * sizeof(uint64_t))
+        self.table = <uint64_t *>ad_take(self.table_size * sizeof(uint64_t))
         if self.table == NULL:
             raise MemoryError()
-        for k in range(self.table_size):
-            self.table[k] = FREE
         for k in range(256):
             self.recent_maps[k] = -1
         for k in range(64):
             self.recent_reals[k] = -1
 
     def __dealloc__(self):
-        PyMem_RawFree(self.table)
+        ad_give_back(self.table)
 
     cdef int start_from(self, Program program, Py_ssize_t expected) except -1:
         """Begin with all of a simplified program, which keeps its value numbers."""
@@ -120,12 +122,10 @@ cdef class Builder:
     cdef int grow_table(self) except -1:
         cdef int64_t size = self.table_size * 2
         cdef Py_ssize_t k
-        cdef uint64_t *table = <uint64_t *>PyMem_RawMalloc(size * sizeof(uint64_t))
+        cdef uint64_t *table = <uint64_t *>ad_take(size * sizeof(uint64_t))
         if table == NULL:
             raise MemoryError()
-        for k in range(size):
-            table[k] = FREE
-        PyMem_RawFree(self.table)
+        ad_give_back(self.table)
         self.table = table
         self.table_size = size
         for k in range(self.out.length):
@@ -135,7 +135,7 @@ cdef class Builder:
     cdef void enter(self, Py_ssize_t value) noexcept:
         """Put an instruction into the table that is not there."""
         cdef uint64_t h = hash_instr(&self.out.code[value])
-        self.table[self.slot_of(&self.out.code[value], h, True)] = (h & TAG) | <uint64_t>value
+        self.table[self.slot_of(&self.out.code[value], h, True)] = (h & TAG) | <uint64_t>(value + 1)
 
     cdef int64_t slot_of(self, const Instr *instr, uint64_t h, bint fresh) noexcept:
         """Where the instruction of this hash stands in the table, or the free slot where it belongs (``fresh``: it is not there).
@@ -154,13 +154,13 @@ cdef class Builder:
                 at = (near + ((k + <int64_t>(h & (WINDOW - 1))) & (WINDOW - 1))) & mask
                 found = self.table[at]
                 if found == FREE or not fresh and (found ^ h) & TAG == 0 and same_instr(
-                        &self.out.code[<int32_t>found], instr):
+                        &self.out.code[<int32_t>found - 1], instr):
                     return at
         at = <int64_t>(h >> 8) & mask
         while True:
             found = self.table[at]
             if found == FREE or not fresh and (found ^ h) & TAG == 0 and same_instr(
-                    &self.out.code[<int32_t>found], instr):
+                    &self.out.code[<int32_t>found - 1], instr):
                 return at
             at = (at + 1) & mask
 
@@ -182,10 +182,10 @@ cdef class Builder:
         h = hash_instr(&instr)
         at = self.slot_of(&instr, h, False)
         if self.table[at] != FREE:
-            return <int32_t>self.table[at]
+            return <int32_t>self.table[at] - 1
         found = self.out.append(op, dtype, nargs, x1, x2, x3, shape, param)
         self.out.line[found] = self.line
-        self.table[at] = (h & TAG) | <uint64_t>found
+        self.table[at] = (h & TAG) | <uint64_t>(found + 1)
         self.table_used += 1
         if 2 * self.table_used > self.table_size:
             self.grow_table()

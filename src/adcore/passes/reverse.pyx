@@ -1,7 +1,6 @@
 """Reverse mode: a program for values becomes a program for values and adjoints."""
 
 from cython cimport final
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
@@ -14,6 +13,7 @@ from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
 from adcore.tape.program import DTYPE_NAMES
 
 from adcore.tape.program cimport BOOL, F64, I64, Instr, NARY, Program, SCALAR_SHAPE, arg, n_args
+from adcore.tape.shelf cimport Shelf, shelf_free, shelf_init, shelf_take, shelf_take_numbers
 
 cdef enum:
     MAX_DIMS = 64
@@ -38,6 +38,7 @@ cdef class Reverse:
 
     cdef Program old
     cdef Builder new
+    cdef Shelf shelf                # holds the columns
     cdef int32_t *number            # old value -> new value
     cdef int32_t *first             # contributions to the adjoint of an old value
     cdef uint8_t *active            # depends on a differentiated input, and an output depends on it
@@ -48,20 +49,14 @@ cdef class Reverse:
         self.old = old
         self.new = Builder(old, True, 3 * old.length)
         pool_init(&self.contributions, sizeof(Contribution))
-        self.number = <int32_t *>PyMem_RawMalloc(n * sizeof(int32_t))
-        self.first = <int32_t *>PyMem_RawMalloc(n * sizeof(int32_t))
-        self.active = <uint8_t *>PyMem_RawCalloc(n, 1)
-        if not self.number or not self.first or not self.active:
-            raise MemoryError()
-        for i in range(n):
-            self.number[i] = -1
-            self.first[i] = -1
+        shelf_init(&self.shelf, n * (2 * sizeof(int32_t) + 1) + 3 * 64)
+        self.number = <int32_t *>shelf_take_numbers(&self.shelf, n)
+        self.first = <int32_t *>shelf_take_numbers(&self.shelf, n)
+        self.active = <uint8_t *>shelf_take(&self.shelf, n, 1)
 
     def __dealloc__(self):
         pool_free(&self.contributions)
-        PyMem_RawFree(self.number)
-        PyMem_RawFree(self.first)
-        PyMem_RawFree(self.active)
+        shelf_free(&self.shelf)
 
     cdef int find_active(self, set wrt) except -1:
         """Varied values: those that depend on an input in ``wrt`` through something differentiable."""

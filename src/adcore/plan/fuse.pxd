@@ -2,7 +2,8 @@ from cython cimport final
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from adcore.plan.loops cimport Tiling
 from adcore.plan.pool cimport Pool
-from adcore.tape.program cimport Program
+from adcore.tape.program cimport Instr, Program
+from adcore.tape.shelf cimport Shelf
 
 cdef enum GroupKind:
     BLOCKS = 0      # elementwise instructions over one iteration space, block by block
@@ -52,6 +53,7 @@ cdef struct LoopGroups:         # groups [first, end) repeat
 @final
 cdef class Fusion:
     cdef Program program
+    cdef Shelf shelf            # holds the columns
     cdef uint8_t *role          # Role of each instruction
     cdef uint8_t *reach         # how a value is read where it is not computed: Reach, and from which root
     cdef int32_t *root
@@ -86,7 +88,12 @@ cdef class Fusion:
     cdef void keep(self, int32_t view) noexcept
     cdef int add_reader(self, int32_t root, int32_t group, uint8_t whole, int64_t offset,
                         const int64_t *strides, int32_t space) except -1
-    cdef bint in_register(self, int32_t root, int32_t group) noexcept
+
+    cdef inline bint in_register(self, int32_t root, int32_t group) noexcept:
+        """Is the value in a register while this group runs?"""
+        return (self.group_of[root] == group and FILLED <= self.role[root] <= COMPUTED
+                and (<Seed *>self.groups.data)[group].kind == BLOCKS)
+
     cdef bint may_run_in_place(self, int32_t store) noexcept
     cdef int32_t space_of(self, int32_t value) noexcept
     cdef int32_t open_group(self, GroupKind kind, int32_t space) except -1

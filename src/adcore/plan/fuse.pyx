@@ -11,7 +11,6 @@ earliest group that keeps the invariant among few candidates, which is what fuse
 with the reverse sweep that needs the same blocks.
 """
 
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from libc.stdint cimport uint64_t
 
 from adcore.optable.opcodes cimport (
@@ -24,8 +23,10 @@ from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.pool cimport pool_add, pool_free, pool_init
 from adcore.tape.maps cimport maps_disjoint, same_index_only
 from adcore.tape.program cimport Instr, arg, n_args, same_shape, size_at
+from adcore.tape.shelf cimport shelf_free, shelf_init, shelf_take, shelf_take_numbers
 
 cdef enum:
+    COLUMNS_BYTES = 48      # of all columns together, for one instruction
     MEMBERS_MAX = 96        # instructions a group holds: bounds its registers
     CANDIDATES = 32         # groups of a space that are looked at
     TRIES = 8               # groups that are tried for a store before a new one is opened
@@ -74,33 +75,23 @@ cdef class Fusion:
         pool_init(&self.groups, sizeof(Seed))
         pool_init(&self.readers, sizeof(Reader))
         pool_init(&self.loops, sizeof(LoopGroups))
-        self.role = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.reach = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.root = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        self.rewritten = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.demanded = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.in_memory = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.is_output = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.prepared = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.kept = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.base_user = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        self.last_user = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        self.group_of = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        self.next_member = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        self.n_users = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        self.first_reader = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        self.last_use = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        if (not self.role or not self.reach or not self.root or not self.rewritten or not self.last_user
-                or not self.demanded or not self.in_memory or not self.is_output or not self.prepared or not self.kept
-                or not self.base_user or not self.group_of
-                or not self.next_member or not self.n_users or not self.first_reader or not self.last_use):
-            raise MemoryError()
-        for i in range(n):
-            self.group_of[i] = -1
-            self.next_member[i] = -1
-            self.first_reader[i] = -1
-            self.last_use[i] = -1
-            self.base_user[i] = -1
+        shelf_init(&self.shelf, n * COLUMNS_BYTES)
+        self.role = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.reach = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.root = <int32_t *>shelf_take(&self.shelf, n, sizeof(int32_t))
+        self.rewritten = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.demanded = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.in_memory = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.is_output = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.prepared = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.kept = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.last_user = <int32_t *>shelf_take(&self.shelf, n, sizeof(int32_t))
+        self.n_users = <int32_t *>shelf_take(&self.shelf, n, sizeof(int32_t))
+        self.base_user = <int32_t *>shelf_take_numbers(&self.shelf, n)
+        self.group_of = <int32_t *>shelf_take_numbers(&self.shelf, n)
+        self.next_member = <int32_t *>shelf_take_numbers(&self.shelf, n)
+        self.first_reader = <int32_t *>shelf_take_numbers(&self.shelf, n)
+        self.last_use = <int32_t *>shelf_take_numbers(&self.shelf, n)
         for i in range(256):
             self.newest[i] = -1
 
@@ -108,22 +99,7 @@ cdef class Fusion:
         pool_free(&self.groups)
         pool_free(&self.readers)
         pool_free(&self.loops)
-        PyMem_RawFree(self.role)
-        PyMem_RawFree(self.reach)
-        PyMem_RawFree(self.root)
-        PyMem_RawFree(self.rewritten)
-        PyMem_RawFree(self.demanded)
-        PyMem_RawFree(self.in_memory)
-        PyMem_RawFree(self.is_output)
-        PyMem_RawFree(self.prepared)
-        PyMem_RawFree(self.kept)
-        PyMem_RawFree(self.base_user)
-        PyMem_RawFree(self.last_user)
-        PyMem_RawFree(self.group_of)
-        PyMem_RawFree(self.next_member)
-        PyMem_RawFree(self.n_users)
-        PyMem_RawFree(self.first_reader)
-        PyMem_RawFree(self.last_use)
+        shelf_free(&self.shelf)
 
     cdef int32_t space_of(self, int32_t value) noexcept:
         """Iteration space of an instruction: that of its result, or of what it stores."""
@@ -193,11 +169,6 @@ cdef class Fusion:
         reader.space = space
         self.first_reader[root] = <int32_t>(self.readers.n - 1)
         return 0
-
-    cdef bint in_register(self, int32_t root, int32_t group) noexcept:
-        """Is the value in a register while this group runs?"""
-        return (self.group_of[root] == group and FILLED <= self.role[root] <= COMPUTED
-                and (<Seed *>self.groups.data)[group].kind == BLOCKS)
 
     cdef bint may_run_in_place(self, int32_t store) noexcept:
         """May this store write over its base, because nobody reads the base any more?"""
@@ -524,11 +495,7 @@ cdef class Fusion:
         cdef int k, n, shared
         cdef int32_t group, target, x, root
         cdef bint moved = False
-        cdef int32_t *wanted = <int32_t *>PyMem_RawCalloc(self.program.length + 1, sizeof(int32_t))
-        if wanted == NULL:
-            raise MemoryError()
-        for i in range(self.program.length):
-            wanted[i] = NOBODY
+        cdef int32_t *wanted = <int32_t *>shelf_take_numbers(&self.shelf, self.program.length)     # NOBODY
         for i in range(self.program.n_results):
             wanted[self.program.results[i]] = SEVERAL
         for i in range(self.program.length - 1, -1, -1):
@@ -572,7 +539,6 @@ cdef class Fusion:
                     wanted[root] = group
                 else:
                     wanted[root] = SEVERAL
-        PyMem_RawFree(wanted)
         if moved:
             self.list_members()
         return 0

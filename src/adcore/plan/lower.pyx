@@ -1,7 +1,6 @@
 """Lowering: from a fused program with its memory laid out to the steps that run it."""
 
 from cython cimport final
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -26,6 +25,7 @@ from adcore.plan.recompute cimport recompute
 from adcore.plan.tiles cimport tile
 from adcore.tape.maps cimport maps_disjoint
 from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args
+from adcore.tape.shelf cimport Shelf, shelf_free, shelf_init, shelf_take, shelf_take_numbers
 
 from adcore import optable
 from adcore.errors import PlanError
@@ -119,6 +119,7 @@ cdef class Lowering:
     cdef Fusion fusion
     cdef Layout layout
     cdef Plan plan
+    cdef Shelf shelf            # holds the columns
     cdef int32_t *mark          # group in which lane_of / level of a value is valid
     cdef int32_t *lane_of
     cdef int32_t *first_loaded  # reads of a root made by the current group
@@ -138,14 +139,10 @@ cdef class Lowering:
         pool_init(&self.free_regs, sizeof(int32_t))
         pool_init(&self.extents, sizeof(Extent))
         pool_init(&self.meets, 1)
-        self.mark = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        self.lane_of = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        self.first_loaded = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        if not self.mark or not self.lane_of or not self.first_loaded:
-            raise MemoryError()
-        for i in range(n):
-            self.mark[i] = -1
-            self.first_loaded[i] = -1
+        shelf_init(&self.shelf, n * 3 * sizeof(int32_t) + 3 * ALIGN)
+        self.mark = <int32_t *>shelf_take_numbers(&self.shelf, n)
+        self.lane_of = <int32_t *>shelf_take(&self.shelf, n, sizeof(int32_t))
+        self.first_loaded = <int32_t *>shelf_take_numbers(&self.shelf, n)
 
     def __dealloc__(self):
         pool_free(&self.lanes)
@@ -156,9 +153,7 @@ cdef class Lowering:
         pool_free(&self.free_regs)
         pool_free(&self.extents)
         pool_free(&self.meets)
-        PyMem_RawFree(self.mark)
-        PyMem_RawFree(self.lane_of)
-        PyMem_RawFree(self.first_loaded)
+        shelf_free(&self.shelf)
 
     cdef Plan lower(self):
         cdef Py_ssize_t g, n_loops = 0

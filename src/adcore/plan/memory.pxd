@@ -3,6 +3,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from adcore.plan.fuse cimport Fusion, LoopGroups
 from adcore.plan.plan cimport Place
 from adcore.plan.pool cimport Pool
+from adcore.tape.program cimport BOOL, F32
+from adcore.tape.shelf cimport Shelf
 
 cdef struct Bin:
     int64_t size
@@ -16,6 +18,7 @@ cdef struct Hole:           # a free place
 @final
 cdef class Layout:
     cdef Fusion fusion
+    cdef Shelf shelf        # holds the columns
     cdef Place *place       # of each value in memory
     cdef uint8_t *in_place  # a store that writes over its base
     cdef uint8_t *taken     # a base that a store has taken over
@@ -35,4 +38,5 @@ cdef class Layout:
     cdef int64_t take(self, int64_t size, Bin *bins, Pool *holes) except -1
     cdef int give_back(self, int64_t offset, int64_t size, Bin *bins, Pool *holes) except -1
 
-cdef int64_t item_size(int dtype) noexcept nogil
+cdef inline int64_t item_size(int dtype) noexcept nogil:
+    return 1 if dtype == BOOL else (4 if dtype == F32 else 8)

@@ -8,20 +8,16 @@ Invariant: two arrays that are alive during the same group never overlap, except
 a store and the base it overwrites. This is what licenses the restrict kernels.
 """
 
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
-
 from adcore.optable.opcodes cimport AD_OP_CONST, AD_OP_INPUT
 from adcore.plan.fuse cimport LEAF, LoopGroups, Seed, starts_from_base
 from adcore.plan.plan cimport ALIGN, SLOT_ARENA, SLOT_INPUTS
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
-from adcore.tape.program cimport BOOL, F32, Instr, Program, arg, size_at
+from adcore.tape.program cimport Instr, Program, arg, size_at
+from adcore.tape.shelf cimport shelf_free, shelf_init, shelf_take, shelf_take_numbers
 
 cdef enum:
+    COLUMNS_BYTES = sizeof(Place) + 12      # of all columns together, for one instruction
     N_BINS = 1024
-
-
-cdef int64_t item_size(int dtype) noexcept nogil:
-    return 1 if dtype == BOOL else (4 if dtype == F32 else 8)
 
 
 cdef class Layout:
@@ -30,21 +26,17 @@ cdef class Layout:
     def __cinit__(self, Fusion fusion):
         cdef Py_ssize_t n = fusion.program.length + 1
         self.fusion = fusion
-        self.place = <Place *>PyMem_RawCalloc(n, sizeof(Place))
-        self.in_place = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.taken = <uint8_t *>PyMem_RawCalloc(n, 1)
-        self.scalar_of = <int32_t *>PyMem_RawCalloc(n, sizeof(int32_t))
-        if not self.place or not self.in_place or not self.taken or not self.scalar_of:
-            raise MemoryError()
+        cdef Py_ssize_t i
+        shelf_init(&self.shelf, n * COLUMNS_BYTES)
+        self.place = <Place *>shelf_take(&self.shelf, n, sizeof(Place))
+        self.in_place = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.taken = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.scalar_of = <int32_t *>shelf_take_numbers(&self.shelf, n)
         for i in range(n):
-            self.scalar_of[i] = -1
             self.place[i].slot = -1
 
     def __dealloc__(self):
-        PyMem_RawFree(self.place)
-        PyMem_RawFree(self.in_place)
-        PyMem_RawFree(self.taken)
-        PyMem_RawFree(self.scalar_of)
+        shelf_free(&self.shelf)
 
     cdef int32_t new_scalar(self, int32_t value) noexcept:
         self.scalar_of[value] = self.n_scalars
@@ -55,19 +47,12 @@ cdef class Layout:
         """Give every array in memory its place; scalars must have been numbered before."""
         cdef Fusion fusion = self.fusion
         cdef Program program = fusion.program
-        cdef Bin *bins = <Bin *>PyMem_RawCalloc(N_BINS, sizeof(Bin))
-        cdef int32_t *dying = <int32_t *>PyMem_RawCalloc(fusion.groups.n + 2, sizeof(int32_t))
-        cdef int32_t *next_dying = <int32_t *>PyMem_RawCalloc(program.length + 1, sizeof(int32_t))
+        cdef Bin *bins = <Bin *>shelf_take(&self.shelf, N_BINS, sizeof(Bin))
+        cdef int32_t *dying = <int32_t *>shelf_take_numbers(&self.shelf, fusion.groups.n + 2)
+        cdef int32_t *next_dying = <int32_t *>shelf_take(&self.shelf, program.length + 1, sizeof(int32_t))
         cdef Pool holes
         cdef Py_ssize_t g, k, loop = 0
         pool_init(&holes, sizeof(Hole))
-        if not bins or not dying or not next_dying:
-            PyMem_RawFree(bins)
-            PyMem_RawFree(dying)
-            PyMem_RawFree(next_dying)
-            raise MemoryError()
-        for g in range(fusion.groups.n + 2):
-            dying[g] = -1
         for k in range(N_BINS):
             bins[k].size = -1
             bins[k].head = -1
@@ -83,9 +68,6 @@ cdef class Layout:
                 self.place_group(<int32_t>g, bins, &holes, dying, next_dying)
         finally:
             pool_free(&holes)
-            PyMem_RawFree(bins)
-            PyMem_RawFree(dying)
-            PyMem_RawFree(next_dying)
         return 0
 
     cdef void describe(self, int32_t value) noexcept:

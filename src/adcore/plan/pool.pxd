@@ -1,7 +1,8 @@
 """A growing C array of items of one size; the owner frees it."""
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.string cimport memset
+
+from adcore.tape.shelf cimport ad_give_back, ad_resize
 
 cdef struct Pool:
     char *data
@@ -14,7 +15,7 @@ cdef inline void pool_init(Pool *pool, Py_ssize_t item) noexcept nogil:
     pool.item = item
 
 cdef inline void pool_free(Pool *pool) noexcept nogil:
-    PyMem_RawFree(pool.data)
+    ad_give_back(pool.data)
     pool.data = NULL
     pool.n = 0
     pool.capacity = 0
@@ -34,7 +35,7 @@ cdef inline void *pool_add(Pool *pool, Py_ssize_t count) except NULL:
     cdef char *moved
     if wanted > pool.capacity:
         target = wanted + wanted // 2 + 8
-        moved = <char *>PyMem_RawRealloc(pool.data, target * pool.item)
+        moved = <char *>ad_resize(pool.data, pool.n * pool.item, target * pool.item)
         if moved == NULL:
             raise MemoryError("no memory for the plan")
         pool.data = moved

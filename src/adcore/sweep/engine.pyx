@@ -28,6 +28,7 @@ from adcore.plan.plan cimport ALIGN, Bound, Place, Plan, SLOT_INPUTS
 from adcore.sweep.executor cimport ad_kernel_table, execute, multiplies, scratch_needed
 from adcore.sweep cimport blas
 from adcore.tape.program cimport Program
+from adcore.tape.shelf cimport ad_give_back, ad_take
 
 cnp.import_array()
 
@@ -69,12 +70,12 @@ cdef class Arena:
         if multiplies(plan):
             blas.load()
         self.bytes = plan.arena_bytes + plan.folds_bytes + scratch + 4 * ALIGN
-        self.block = <char *>PyMem_RawCalloc(1, self.bytes)
+        self.block = <char *>ad_take(self.bytes)
         self.at = <char **>PyMem_RawCalloc(plan.n_slots(), sizeof(char *))
         if self.block == NULL or self.at == NULL:
             raise MemoryError(
                 f"this program needs {(plan.arena_bytes + scratch) / 1e9:.3g} GB for its intermediate values")
-        self.start = self.block + (ALIGN - <Py_ssize_t>self.block % ALIGN)
+        self.start = self.block
         self.scratch = self.start + plan.arena_bytes
         self.scratch = self.scratch + (ALIGN - <Py_ssize_t>self.scratch % ALIGN)
         self.privates = self.scratch + scratch
@@ -85,7 +86,7 @@ cdef class Arena:
     def __dealloc__(self):
         if self.idle:
             AD_ADD(&idle_bytes, -self.bytes)
-        PyMem_RawFree(self.block)
+        ad_give_back(self.block)
         PyMem_RawFree(self.at)
 
 

@@ -7,10 +7,11 @@ A grower leaves the object intact when it fails. Not thread-safe while it grows;
 a program that nobody appends to may be read from any number of threads.
 """
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from libc.string cimport memcmp, memcpy
 
 from adcore import optable
+
+from adcore.tape.shelf cimport ad_give_back, ad_resize, ad_take
 
 DTYPE_NAMES = ("f64", "f32", "bool", "i64")
 
@@ -22,7 +23,7 @@ cdef int grow(void **block, Py_ssize_t *capacity, Py_ssize_t wanted, size_t item
     if wanted <= capacity[0]:
         return 0
     target = max(wanted, capacity[0] + capacity[0] // 2 + 16)
-    moved = PyMem_RawRealloc(block[0], <size_t>target * item)
+    moved = ad_resize(block[0], capacity[0] * item, <size_t>target * item)
     if moved == NULL:
         raise MemoryError(f"no memory for a program of {wanted} entries")
     block[0] = moved
@@ -62,11 +63,11 @@ cdef class Program:
         self.add_ints(&zero, 1)
 
     def __dealloc__(self):
-        PyMem_RawFree(self.code)
-        PyMem_RawFree(self.line)
-        PyMem_RawFree(self.ints)
-        PyMem_RawFree(self.reals)
-        PyMem_RawFree(self.results)
+        ad_give_back(self.code)
+        ad_give_back(self.line)
+        ad_give_back(self.ints)
+        ad_give_back(self.reals)
+        ad_give_back(self.results)
 
     def __len__(self):
         return self.length
@@ -136,11 +137,11 @@ cdef class Program:
         return <int32_t>(self.n_reals - 1)
 
     cdef int set_outputs(self, const int32_t *values, Py_ssize_t n) except -1:
-        cdef int32_t *block = <int32_t *>PyMem_RawMalloc(max(n, 1) * sizeof(int32_t))
+        cdef int32_t *block = <int32_t *>ad_take(max(n, 1) * sizeof(int32_t))
         if block == NULL:
             raise MemoryError()
         memcpy(block, values, n * sizeof(int32_t))
-        PyMem_RawFree(self.results)
+        ad_give_back(self.results)
         self.results = block
         self.n_results = n
         return 0
@@ -311,12 +312,12 @@ cdef class Program:
         for value in numbers:
             if not 0 <= value < self.length:
                 raise ValueError(f"output %{value} is not a value of this program")
-        block = <int32_t *>PyMem_RawMalloc(max(n, 1) * sizeof(int32_t))
+        block = <int32_t *>ad_take(max(n, 1) * sizeof(int32_t))
         if block == NULL:
             raise MemoryError()
         for k in range(n):
             block[k] = <int32_t><int64_t>numbers[k]
-        PyMem_RawFree(self.results)
+        ad_give_back(self.results)
         self.results = block
         self.n_results = n
 

@@ -1,7 +1,9 @@
 """What the functions of SciPy are called with in the tests of the ledger: a function, and its arguments."""
 
 import numpy as np
+import scipy.interpolate as ip
 import scipy.linalg as la
+import scipy.sparse.linalg
 from scipy import ndimage, signal
 from scipy.spatial import distance
 
@@ -293,12 +295,129 @@ DISTANCE_REFUSED = {name: lambda x, name=name: getattr(distance, name)(x[0], x[1
                     "dice jaccard rogerstanimoto russellrao sokalsneath yule hamming".split()}  # fmt: skip
 DISTANCE_REFUSED["directed_hausdorff"] = lambda x: distance.directed_hausdorff(x, x)[0]
 
+grid = [np.array([0.0, 0.3, 0.9, 1.4, 2.0, 2.1, 3.0]), np.linspace(0.0, 2.0, 8)]
+ON_GRID, ON_GRID_2 = rng.normal(size=(7, 8)), rng.normal(size=(7, 8, 2))
+inside = np.stack([rng.uniform(0.0, 3.0, 6), rng.uniform(0.0, 2.0, 6)], axis=-1)
+anywhere = np.concatenate([inside, [[-1.0, 1.1], [5.0, 1.1]]])
+knots = np.array([0.0, 0.6, 1.1, 1.9, 2.3, 3.2, 4.0, 4.4, 5.0])
+y9, Y9, Y9_3 = rng.normal(size=9), rng.normal(size=(9, 2)), rng.normal(size=(2, 9, 3))
+q, far = rng.uniform(0.1, 4.9, 7), np.array([0.21, 0.77, 1.63, 2.17, 2.93, 3.71, 4.79, -0.53, 5.67])
+t7, c7 = np.array([0.0, 0.0, 0.0, 0.0, 1.5, 2.6, 3.5, 5.0, 5.0, 5.0, 5.0]), rng.normal(size=7)
+x40 = np.concatenate([[0.0], np.sort(rng.uniform(0.0, 5.0, 38)), [5.0]])
+y40, w40 = rng.normal(size=40), rng.uniform(1.0, 2.0, 40)
+EXACT = {"solver": scipy.sparse.linalg.spsolve}  # SciPy's own choice iterates
+
+
+def period(y):
+    return np.concatenate([y[:-1], y[:1]])
+
+
+INTERPOLATE = {
+    "CubicSpline": [
+        *[(lambda y, q, bc=bc: ip.CubicSpline(knots, y, bc_type=bc)(q), [y9, far])
+          for bc in ("not-a-knot", "natural", "clamped", ((1, 0.3), (2, -0.2)), ("natural", "not-a-knot"))],
+        *[(lambda y, q, n=n: ip.CubicSpline(knots[:n], y)(q), [y9[:n], far]) for n in (2, 3, 4)],
+        *[(lambda y, q, n=n: ip.CubicSpline(knots[:n], period(y), bc_type="periodic")(q), [y9[:n], far]) for n in (3, 4, 9)],
+        (lambda y, v, q: ip.CubicSpline(knots, y, bc_type=((1, v), (2, 2 * v)))(q), [y9, 0.4, far]),
+        (lambda y, q: ip.CubicSpline(knots, y, axis=1)(np.reshape(q, (3, 3))), [Y9_3, far]),
+        (lambda y, q: ip.CubicSpline(knots, y)(q, 1) + ip.CubicSpline(knots, y).derivative()(q), [y9, far]),
+        (lambda y, q: ip.CubicSpline(knots, y)(q, 3), [y9, far]),
+        (lambda y, q: ip.CubicSpline(knots, y).antiderivative(2)(q), [y9, far]),
+        (lambda y, a, b: ip.CubicSpline(knots, y).integrate(a, b), [y9, 0.6, 3.1]),
+        (lambda y, a, b: ip.CubicSpline(knots, period(y), bc_type="periodic").integrate(a, b), [y9, 0.6, 13.1]),
+        (lambda y, a: ip.CubicSpline(knots, y)(a) * 2, [y9, 1.3]),
+        (lambda y, q: ip.CubicSpline(knots, y)(q), [y9 + 1j * y9[::-1], q]),
+    ],
+    "CubicHermiteSpline": [(lambda y, d, q: ip.CubicHermiteSpline(knots, y, d)(q), [Y9, Y9[::-1], far])],
+    "PchipInterpolator": [
+        *[(lambda y, q, n=n: ip.PchipInterpolator(knots[:n], y)(q), [y9[:n], far]) for n in (2, 3, 9)],
+        (lambda y, q: ip.PchipInterpolator(knots, y, axis=1)(q), [Y9_3, far]),
+    ],
+    "pchip_interpolate": [(lambda y, q: sum(ip.pchip_interpolate(knots, y, q, [0, 1])), [y9, q])],
+    "Akima1DInterpolator": [
+        *[(lambda y, q, n=n: ip.Akima1DInterpolator(knots[:n], y)(q), [y9[:n], knots[n - 2] + 0.1 * rng.random(3)]) for n in (2, 3, 9)],
+        (lambda y, q: ip.Akima1DInterpolator(knots, y, method="makima", extrapolate=True, axis=1)(q), [Y9_3, far]),
+    ],
+    "PPoly": [
+        (lambda c, q: ip.PPoly(c, knots[:4])(q) + ip.PPoly(c, knots[:4], "periodic")(q, 1), [rng.normal(size=(3, 3)), far]),
+        (lambda c, q: ip.PPoly(c, knots[:4], axis=1)(q), [rng.normal(size=(2, 3, 3)), far]),
+        (lambda c, q: ip.PPoly(c, knots[:4]).antiderivative()(q) + ip.PPoly(c, knots[:4])(q, 2), [rng.normal(size=(2, 3)), far]),
+    ],
+    "make_interp_spline": [
+        *[(lambda y, q, k=k: ip.make_interp_spline(knots, y, k)(q), [y9, far]) for k in range(6)],
+        *[(lambda y, q, k=k: ip.make_interp_spline(knots, period(y), k, bc_type="periodic")(q), [y9, far]) for k in range(2, 6)],
+        (lambda y, v, q: ip.make_interp_spline(knots, y, 3, bc_type=([(2, v)], [(1, 0.3)]))(q), [y9, 0.3, far]),
+        (lambda y, q: ip.make_interp_spline(knots, y, 3, bc_type="natural", axis=1)(q), [Y9_3, far]),
+        (lambda y, q: ip.make_interp_spline(x40, y, 3, axis=1)(q), [np.outer([1, 2], y40), far]),
+    ],
+    "make_lsq_spline": [(lambda y, q: ip.make_lsq_spline(x40, y, t7, 3, w=w40)(q), [y40, far])],
+    "make_smoothing_spline": [(lambda q: ip.make_smoothing_spline(knots, y9, lam=0.1)(q), [far])],
+    "BSpline": [
+        (lambda c, q: ip.BSpline(t7, c, 3)(q) + ip.BSpline(t7, c, 3).derivative(2)(q), [c7, far]),
+        (lambda c, q: ip.BSpline(t7, c, 3).antiderivative()(q), [c7, far]),
+        (lambda c, q: ip.BSpline(t7, c, 3)(q, 2) + ip.BSpline(t7, c, 3, "periodic")(q, 4), [c7, far]),
+        (lambda c, a, b: ip.BSpline(t7, c, 3).integrate(a, b), [c7, 0.7, 2.5]),
+        (lambda q: ip.BSpline.basis_element(knots[:5])(q), [far]),
+    ],
+    "NdBSpline": [
+        (lambda c, p: ip.NdBSpline((t7, t7), c, 3)(p) + ip.NdBSpline((t7, t7), c, 3)(p, nu=(1, 2)),
+         [rng.normal(size=(7, 7)), rng.uniform(1.0, 4.0, (5, 2))]),
+        (lambda c, p: ip.NdBSpline((t7, t7), c, 3)(p), [rng.normal(size=(7, 7, 2)), rng.uniform(1.0, 4.0, (5, 2))]),
+    ],
+    "splrep": [(lambda y, k=k: ip.splrep(knots, y, k=k)[1], [y9]) for k in range(1, 6)]
+              + [(lambda y: ip.splrep(x40, y, w=w40, t=[1.0, 2.0, 3.0], task=-1)[1], [y40])],
+    "splev": [(lambda y, q, ext=ext, der=der: ip.splev(q, ip.splrep(knots, y), der=der, ext=ext), [y9, far])
+              for ext in (0, 1, 3) for der in (0, 1)]
+             + [(lambda c, q: ip.splev(q, (t7, c, 3)), [c7, far])],
+    "splint": [(lambda y, a: ip.splint(a, 2.5, ip.splrep(knots, y)), [y9, 0.7])],
+    "splder": [(lambda y, q: ip.splev(q, ip.splder(ip.splrep(knots, y))), [y9, far])],
+    "splantider": [(lambda y, q: ip.splev(q, ip.splantider(ip.splrep(knots, y))), [y9, far])],
+    "UnivariateSpline": [
+        (lambda y, q: ip.UnivariateSpline(knots, y, s=0, ext=3)(q) + ip.UnivariateSpline(knots, y, s=0).derivative()(q), [y9, far]),
+        (lambda y, a: ip.UnivariateSpline(knots, y, s=0).integral(a, 2.5), [y9, 0.7]),
+        (lambda y, a: ip.UnivariateSpline(knots, y, s=0).derivatives(a)[2], [y9, 0.7]),
+        (lambda q: ip.UnivariateSpline(x40, y40, s=30.0)(q), [far]),
+    ],
+    "InterpolatedUnivariateSpline": [(lambda y, q: ip.InterpolatedUnivariateSpline(knots, y, k=2)(q), [y9, far])],
+    "LSQUnivariateSpline": [(lambda y, q: ip.LSQUnivariateSpline(x40, y, [1.5, 2.6, 3.5], w=w40)(q), [y40, far])],
+    "interp1d": [
+        *[(lambda y, q, kind=kind: ip.interp1d(knots, y, kind, fill_value=(-1.0, 2.0), bounds_error=False)(q), [y9, far])
+          for kind in ("linear", "nearest", "nearest-up", "previous", "next", "zero", "slinear", "quadratic", "cubic", 4)],
+        *[(lambda y, q, kind=kind: ip.interp1d(knots, y, kind, fill_value="extrapolate", axis=1)(q), [Y9_3, far])
+          for kind in ("linear", "nearest", "zero", "slinear", "quadratic", "cubic")],
+        *[(lambda y, q, kind=kind: ip.interp1d(knots[::-1], y, kind)(q), [y9, q]) for kind in ("linear", "previous", "next", "cubic")],
+        (lambda y, v, q: ip.interp1d(knots, y, fill_value=v, bounds_error=False)(q), [y9, 0.7, far]),
+    ],
+    "RegularGridInterpolator": [
+        *[(lambda v, p, more=more: ip.RegularGridInterpolator(grid, v, **more)(p), [ON_GRID, inside])
+          for more in ({"method": "linear"}, {"method": "nearest"}, *({"method": m, **EXACT} for m in ("slinear", "cubic", "quintic")))],
+        *[(lambda v, p, fill=fill: ip.RegularGridInterpolator(grid, v, bounds_error=False, fill_value=fill)(p), [ON_GRID_2, anywhere])
+          for fill in (None, 1.5)],
+        (lambda v, p: ip.RegularGridInterpolator(grid, v, "cubic", **EXACT)(p, nu=(1, 2)), [ON_GRID, inside]),
+        (lambda v, p: ip.RegularGridInterpolator((grid[0][::-1], grid[1]), v)(p), [ON_GRID, inside]),
+        (lambda v, p: ip.RegularGridInterpolator(grid, v)(p), [ON_GRID, inside[0]]),
+    ],
+    "interpn": [(lambda v, a, b: ip.interpn(grid, v, (a, b)), [ON_GRID, inside[:, 0], inside[:, 1]])],
+    "RectBivariateSpline": [
+        (lambda v, a, b: ip.RectBivariateSpline(*grid, v)(np.sort(a), np.sort(b)), [ON_GRID, inside[:, 0], inside[:4, 1]]),
+        (lambda v, a, b: ip.RectBivariateSpline(*grid, v, kx=2).ev(a, b, dx=1), [ON_GRID, anywhere[:, 0], anywhere[:, 1]]),
+        (lambda v, a, b: ip.RectBivariateSpline(*grid, v).ev(a, b) + ip.RectBivariateSpline(*grid, v).integral(a, b, 0.2, 1.3),
+         [ON_GRID, 0.7, 1.9]),
+    ],
+}  # fmt: skip
+INTERPOLATE_REFUSED = {
+    **{name: lambda x, name=name: getattr(ip, name)(x[0], x[1]) for name in
+       "make_splrep generate_knots LinearNDInterpolator NearestNDInterpolator CloughTocher2DInterpolator RBFInterpolator lagrange "
+       "KroghInterpolator FloaterHormannInterpolator AAA".split()},
+}  # fmt: skip
+
 # module -> functions that are differentiated, computed on values, refused (those that do not take one matrix)
 MODULES = {
     "scipy.linalg": (LINALG, LINALG_ON_VALUES, LINALG_REFUSED),
     "scipy.signal": (SIGNAL, {}, {}),
     "scipy.ndimage": (NDIMAGE, {}, {}),
     "scipy.spatial.distance": (DISTANCE, DISTANCE_ON_VALUES, DISTANCE_REFUSED),
+    "scipy.interpolate": (INTERPOLATE, {}, INTERPOLATE_REFUSED),
 }
 
 # distributions -> shapes that are differentiated, and the methods beside the density (with those whose shapes are constant)

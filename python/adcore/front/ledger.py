@@ -55,15 +55,15 @@ def special_status() -> dict[str, str]:
 
 
 # SciPy's modules that the ledger lists name by name; scipy.special has its own rows above
-SCIPY = ("scipy.linalg", "scipy.signal", "scipy.ndimage", "scipy.spatial.distance")
+SCIPY = ("scipy.linalg", "scipy.signal", "scipy.ndimage", "scipy.spatial.distance", "scipy.interpolate")
 
 
 def scipy_status(module: str) -> dict[str, str | None]:
-    """The public functions of one of SciPy's modules, and what adcore does with them; None: not in its table, and so
-    refused where it wants plain arrays."""
-    found = importlib.import_module(module)
-    names = [name for name in found.__all__ if isinstance(getattr(found, name), types.FunctionType)]
-    return {name: libraries.table(module).status(name) for name in sorted(names)}
+    """The public functions of one of SciPy's modules, the classes that adcore knows, and what it does with them; None: not in its
+    table, and so refused where it wants plain arrays."""
+    found, status = importlib.import_module(module), libraries.table(module).status
+    names = [name for name in found.__all__ if isinstance(getattr(found, name), types.FunctionType) or status(name)]
+    return {name: status(name) for name in sorted(names)}
 
 
 def distributions() -> list[str]:

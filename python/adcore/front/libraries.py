@@ -44,6 +44,7 @@ SUBJECTS = {
     "scipy.spatial.distance": ".scipy_distance",
     "scipy.optimize": "..integrations.optimize",
     "scipy.integrate": "..integrations.integrate",
+    "scipy.interpolate": ".scipy_interpolate",
 }
 
 
@@ -68,8 +69,8 @@ def active_argument(f: Any, args: Any, kw: Any) -> str:
 
 
 def either(plain: Any, ours: Any) -> Any:
-    """Ours on traced values, the plain function otherwise; ours decides itself where it takes functions."""
-    if getattr(ours, "takes_functions", False):
+    """Ours on traced values, the plain function otherwise; some of ours decide themselves."""
+    if getattr(ours, "decides", False):
         return ours
 
     @functools.wraps(plain)
@@ -114,7 +115,7 @@ def stand_in(module: str, name: str) -> Any:
     if status == "recorded":
         ours = known.twins[name]
         return either(plain, ours) if callable(plain) and callable(ours) else ours
-    if not isinstance(plain, (types.FunctionType, types.BuiltinFunctionType)):
+    if status is None and not isinstance(plain, (types.FunctionType, types.BuiltinFunctionType)):
         return plain
     if status == "values":
         return either(plain, on_values(plain))
@@ -136,9 +137,14 @@ def library_function(f: Any) -> Any:
 
 
 def instance(value: Any) -> Any:
-    """What stands for an object of SciPy: a distribution of scipy.stats."""
-    if not str(type(value).__module__).startswith("scipy.stats."):
-        return value
-    from . import scipy_stats
+    """What stands for an object of SciPy: a distribution of scipy.stats, an interpolant."""
+    home = str(type(value).__module__)
+    if home.startswith("scipy.stats."):
+        from . import scipy_stats
 
-    return scipy_stats.instance(value)
+        return scipy_stats.instance(value)
+    if home.startswith("scipy.interpolate."):
+        from . import scipy_interpolate
+
+        return scipy_interpolate.instance(value)
+    return value

@@ -551,7 +551,7 @@ class Rebinder:
             if value in TWINNED:
                 return getattr(self.numpy, TWINNED[value])
             self.closed = self.closed and (is_library(value.__module__) or value.__module__ == "builtins")
-            return value
+            return library_function(value) if is_scipy(value.__module__) else value
         self.contained = self.contained and is_inert(value)
         return instance(value)
 

@@ -174,7 +174,7 @@ def method(row: Row, name: str) -> Callable[..., Any] | None:
 class Distribution:
     """A distribution of scipy.stats whose functions accept traced values."""
 
-    takes_functions = True  # decides itself what is traced
+    decides = True  # decides itself what is traced
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -343,7 +343,7 @@ def twins_of(module: types.ModuleType, own: dict[str, Callable[..., Any]]) -> di
     """What stands for each function of a module of SciPy inside a recording: ours, or a refusal of traced values."""
     found = {name: guarded(f) for name in module.__all__ if isinstance(f := getattr(module, name), types.FunctionType)} | own
     for f in found.values():
-        f.takes_functions = True
+        f.decides = True
     return found
 
 

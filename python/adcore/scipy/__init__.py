@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["integrate", "optimize"]
+__all__ = ["integrate", "interpolate", "optimize"]
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,7 @@ _WHERE = {
     "compiled_primitive": "native",
     "get_include": "native",
     "testing": "testing",
+    "numpy": "numpy",
     "scipy": "scipy",
 }
 
@@ -45,7 +46,7 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'adcore' has no attribute {name!r}")
     module = importlib.import_module(f"adcore.{_WHERE[name]}")
-    value = module if name in ("testing", "scipy") else getattr(module, name)
+    value = module if name in ("testing", "numpy", "scipy") else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -67,6 +67,7 @@ class Shared:
 
 
 STAND_INS = frozenset({Shared, *twins.KINDS})
+STANDS_FOR: dict[types.ModuleType, types.ModuleType] = {}  # adcore.numpy and its modules -> NumPy's
 
 
 def plain(value: Any, container: Any = None, key: Any = None) -> Any:
@@ -75,6 +76,8 @@ def plain(value: Any, container: Any = None, key: Any = None) -> Any:
         return np
     if type(value) in STAND_INS:
         return value.plain
+    if type(value) is types.ModuleType and value.__name__.startswith("adcore.numpy"):
+        return STANDS_FOR.get(value, value)
     held = _swapped.get((id(container), key))
     return held.there if held is not None and held.twin is value else value
 

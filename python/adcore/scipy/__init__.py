@@ -1,10 +1,10 @@
-"""SciPy's solvers with adcore's derivatives; SciPy itself loads when one is first used."""
+"""SciPy's modules with adcore's derivatives; SciPy itself loads when one is first used."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["integrate", "interpolate", "optimize"]
+__all__ = ["fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "spatial", "special", "stats"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,8 @@
 """scipy.interpolate with adcore's derivatives; objects made of these classes may be kept anywhere and called on traced values."""
 
+import sys
+
+from ..front import namespaces
 from ..front.scipy_interpolate import (
     Akima1DInterpolator,
     BSpline,
@@ -49,3 +52,5 @@ __all__ = [
     "splint",
     "splrep",
 ]
+
+__getattr__, __dir__ = namespaces.of_scipy(sys.modules[__name__], "scipy.interpolate")

@@ -1,5 +1,8 @@
 """scipy.optimize with adcore's derivatives."""
 
+import sys
+
+from ..front import namespaces
 from ..integrations.optimize import (
     bisect,
     brenth,
@@ -33,3 +36,5 @@ __all__ = [
     "root_scalar",
     "toms748",
 ]
+
+__getattr__, __dir__ = namespaces.of_scipy(sys.modules[__name__], "scipy.optimize")

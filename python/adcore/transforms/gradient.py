@@ -46,16 +46,33 @@ def scalar_result(f: Any, result: Any, recording: Recording) -> Any:
     raise errors.ArgumentError(f"{name_of(f)} returned {type(result).__name__}; gradient needs a scalar")
 
 
-def plain(recording: Recording, tree: Any) -> Any:
-    """Traced values of an auxiliary result as plain arrays."""
+def auxiliary(recording: Recording, tree: Any) -> Any:
+    """An auxiliary result as plain arrays, or as values of the recording around this one, which may differentiate them."""
+    if traced.find_trace(recording.trace.inputs) is None:
 
-    def leaf(x: Any, path: str) -> Any:
+        def value(x: Any, path: str) -> Any:
+            return x.concrete()[()] if traced.is_traced(x) else x
+
+        return trees.mapped(value, tree)
+    numbers: list[int] = []
+
+    def number(x: Any, path: str) -> Any:
+        if leaves.is_complex(x) or (traced.is_traced(x) and x.dtype.kind == "f"):
+            numbers.append(recording.number(leaves.pairs(x) if leaves.is_complex(x) else x))
+            return x
+        return x.concrete()[()] if traced.is_traced(x) else x
+
+    tree = trees.mapped(number, tree)
+    recording.trace.tape.set_results(numbers)
+    found = iter(recording.run("value"))
+
+    def filled(x: Any, path: str) -> Any:
         if not traced.is_traced(x):
             return x
-        value = x.concrete()
-        return value[()] if value.shape == () else value
+        y = next(found)
+        return leaves.from_pairs(y) if leaves.is_complex(x) else y if traced.is_traced(y) else y[()]
 
-    return trees.mapped(leaf, tree)
+    return trees.mapped(filled, tree)
 
 
 def differentiate(
@@ -73,7 +90,7 @@ def differentiate(
             if not isinstance(result, tuple) or len(result) != 2:
                 raise errors.ArgumentError(f"has_aux=True, but {name_of(f)} did not return a pair (value, aux)")
             result, aux = result
-            aux = plain(recording, aux)
+            aux = auxiliary(recording, aux)
         value = scalar_result(f, result, recording)
         trace = recording.trace
         if value is None:
@@ -111,6 +128,7 @@ def differentiate_holomorphic(
         if traced.is_traced(result):
             recording.trace.tape.set_results([recording.number(leaves.pairs(result))])
             value, *adjoints = recording.run("pull back", [np.eye(2, dtype=result.re.dtype)], 2)
+            aux = auxiliary(recording, aux)
         else:
             raise errors.ArgumentError(f"{name_of(f)} returned a constant, which has no derivative to check for being holomorphic")
     finally:
@@ -124,7 +142,7 @@ def differentiate_holomorphic(
 
     gradients: Any = [trees.mapped(leaf, template) for template in recording.templates]
     gradients = gradients[0] if isinstance(argnums, (int, np.integer)) else tuple(gradients)
-    return leaves.from_pairs(value), gradients, plain(recording, aux)
+    return leaves.from_pairs(value), gradients, aux
 
 
 def gradient(f: Callable[..., Any], x: Any, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,25 +13,20 @@ from .. import errors, trees
 from . import leaves
 from .directions import cheaper, size, sweeps, swept_of
 from .gradient import grad
-from .products import ComplexSlot, Outputs
+from .products import ComplexSlot, Outputs, Slot
 from .recipes import sparse_enough
 from .recording import Recording, checked_argnums
 
 MODES = ("auto", "forward", "reverse")
+Argnums = int | Sequence[int]
 
 
-def swept(recording: Recording, mode: str, shape: tuple[int, ...], dtype: Any, out: int) -> list[Any]:
-    """Output ``out`` of a derived program for every unit direction of a shape, a few directions a sweep."""
-    n = size(shape)
-    found, _ = sweeps(swept_of(recording), mode, np.arange(n), n, [(shape, dtype)], out)
-    return [outputs[0] for outputs in found]
-
-
-def matrix(recording: Recording, outputs: Outputs, mode: str) -> Any:
-    """The derivative of the one output by the one argument, shape ``y.shape + x.shape``."""
-    x = recording.trace.inputs[recording.wrt[0]]
-    (shape,), (dtype,) = outputs.shapes, outputs.dtypes
-    columns, rows = size(x.shape), size(shape)
+def blocks(recording: Recording, outputs: Outputs, mode: str) -> list[list[Any]]:
+    """The derivative of each output by each differentiated leaf, shape ``y.shape + x.shape``."""
+    xs = [(recording.trace.inputs[k].shape, recording.trace.inputs[k].dtype) for k in recording.wrt]
+    ys = list(zip(outputs.shapes, outputs.dtypes, strict=True))
+    of_x, of_y = ([size(shape) for shape, _ in specs] for specs in (xs, ys))
+    columns, rows = sum(of_x), sum(of_y)
     direction = mode
     if mode == "auto":
         direction = cheaper(swept_of(recording), columns, rows)
@@ -40,16 +36,39 @@ def matrix(recording: Recording, outputs: Outputs, mode: str) -> Any:
     if mode in ("auto", "hessian"):
         recipe = sparse_enough(recording, mode, rows, columns, columns if direction == "forward" else rows)
     if recipe is not None:
-        parts, widths = recipe.run(recording, [(shape, dtype)])
-        return np.reshape(recipe.dense(parts, widths, dtype), shape + x.shape)
-    if direction == "forward":
-        j = joined(swept(recording, "push forward", x.shape, x.dtype, 1), shape).reshape(shape + x.shape)
+        parts, widths = recipe.run(recording, ys)
+        whole = np.reshape(recipe.dense(parts, widths, np.result_type(*(dtype for _, dtype in ys))), (rows, columns))
+        by_output = [whole[first:last] for first, last in spans(of_y)]
+    elif direction == "forward":
+        found, _ = sweeps(swept_of(recording), "push forward", np.arange(columns), columns, xs, len(ys))
+        by_output = [joined([sweep[i] for sweep in found], shape) for i, (shape, _) in enumerate(ys)]
     else:
-        j = np.moveaxis(joined(swept(recording, "pull back", shape, dtype, 1), x.shape), -1, 0).reshape(shape + x.shape)
-    if mode == "hessian":
-        n = len(shape)
-        return 0.5 * (j + np.transpose(j, (*range(n, 2 * n), *range(n))))
-    return j
+        found, _ = sweeps(swept_of(recording), "pull back", np.arange(rows), rows, ys, len(ys))
+        by_input = [np.moveaxis(joined([sweep[j] for sweep in found], shape), -1, 0) for j, (shape, _) in enumerate(xs)]
+        return [
+            [np.reshape(j[first:last], y[0] + x[0]) for j, x in zip(by_input, xs, strict=True)]
+            for (first, last), y in zip(spans(of_y), ys, strict=True)
+        ]
+    return [
+        [np.reshape(j[..., first:last], y[0] + x[0]) for (first, last), x in zip(spans(of_x), xs, strict=True)]
+        for j, y in zip(by_output, ys, strict=True)
+    ]
+
+
+def spans(sizes: list[int]) -> list[tuple[int, int]]:
+    """Where each part of a whole begins and ends."""
+    ends = [int(k) for k in np.cumsum([0, *sizes])]
+    return list(itertools.pairwise(ends))
+
+
+def symmetric(found: list[list[Any]], like: list[Any]) -> list[list[Any]]:
+    """Blocks of a Hessian, each the mean of itself and its mirror image; entries apart by rounding are equal then."""
+
+    def block(i: int, j: int) -> Any:
+        n, m = len(like[i]), len(like[j])
+        return 0.5 * (found[i][j] + np.transpose(found[j][i], (*range(m, m + n), *range(m))))
+
+    return [[block(i, j) for j in range(len(like))] for i in range(len(like))]
 
 
 def joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
@@ -59,9 +78,8 @@ def joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
-def complexified(j: Any, rows: int, columns: int, outputs: Outputs, complex_x: bool, holomorphic: bool, what: str) -> Any:
+def complexified(j: Any, rows: int, columns: int, complex_y: bool, complex_x: bool, holomorphic: bool, what: str) -> Any:
     """A Jacobian of pairs as the complex one; rows and columns count the dimensions of y and x."""
-    complex_y = bool(outputs.slots) and outputs.slots[0] is ComplexSlot
     if holomorphic and not (complex_x and complex_y):
         raise errors.ArgumentError(f"holomorphic=True is for complex arguments and results; {what} has a real one")
     if complex_x and complex_y:
@@ -78,15 +96,15 @@ def complexified(j: Any, rows: int, columns: int, outputs: Outputs, complex_x: b
     return leaves.from_pairs(j, rows) if complex_y else j
 
 
-def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto", holomorphic: bool = False) -> Callable[..., Any]:
+def jacobian(f: Callable[..., Any], argnums: Argnums = 0, mode: str = "auto", holomorphic: bool = False) -> Callable[..., Any]:
     """The function that gives the Jacobian of f, shape ``y.shape + x.shape``.
 
     Parameters
     ----------
     f : callable
-        Returns one array or number.
-    argnums : int
-        Which positional argument to differentiate: one float or complex array or number.
+        Returns an array, a number, or a tree of them.
+    argnums : int or tuple of int
+        Which positional arguments to differentiate: float or complex arrays, numbers, or trees of them.
     mode : {"auto", "forward", "reverse"}
         Sweeps forward, one direction for each element of x, or back, one for each element of y. "auto" takes the mode
         that costs less: their numbers, and where these are alike, the operations of a sweep of each. Where the matrix is nearly
@@ -98,12 +116,13 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto", holomo
     Returns
     -------
     callable
-        Takes f's arguments.
+        Takes f's arguments. For trees, a tree like the result whose leaves are trees like the argument:
+        ``j["y"]["x"]`` is the derivative of ``y`` by ``x``.
 
     Raises
     ------
     ArgumentError
-        x is a tree, or f does not return one array or number.
+        An argument is not made of floats, or f does not return arrays or numbers.
 
     Notes
     -----
@@ -122,47 +141,58 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, mode: str = "auto", holomo
     return dense(f, argnums, mode, holomorphic)
 
 
-def dense(f: Callable[..., Any], argnums: int, mode: str, holomorphic: bool) -> Callable[..., Any]:
+def dense(f: Callable[..., Any], argnums: Argnums, mode: str, holomorphic: bool) -> Callable[..., Any]:
     """`jacobian`; with the mode "hessian", f is a gradient and its Jacobian symmetric."""
+    what = getattr(f, "__name__", "f")
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
-        (number,) = checked_argnums(argnums, len(args))
-        if trees.is_branch(args[number]):
-            raise errors.ArgumentError("jacobian takes one array or float to differentiate, not a tree")
-        recording = Recording(f, args, kwargs, (number,))
+        recording = Recording(f, args, kwargs, checked_argnums(argnums, len(args)))
         try:
             outputs = Outputs(f, recording)
-            if outputs.template is not None and trees.is_branch(outputs.template):
-                raise errors.ArgumentError(f"jacobian needs one array or number, not {type(outputs.template).__name__}")
-            given = args[number]
-            complex_x = leaves.is_complex(given)
-            if not outputs.shapes:
-                return np.zeros(np.shape(outputs.template) + np.shape(given), given.dtype if complex_x else float)
-            (shape,) = outputs.shapes
-            j = matrix(recording, outputs, mode)
-            rows_of = len(shape) - (outputs.slots[0] is ComplexSlot)
-            return complexified(j, rows_of, np.ndim(given), outputs, complex_x, holomorphic, getattr(f, "__name__", "f"))
+            given = [x for template in recording.templates for _, x in trees.leaves(template)]
+            found = blocks(recording, outputs, mode) if outputs.shapes else []
+            if mode == "hessian" and found:
+                found = symmetric(found, [np.shape(x) for x in given])
+            rows = iter(found)
+
+            def by_arguments(y: Any, path: str) -> Any:
+                """The derivatives of a leaf of the result, as trees like the arguments."""
+                complex_y = y is ComplexSlot
+                row = iter(next(rows) if complex_y or y is Slot else [None] * len(given))
+
+                def leaf(x: Any, path: str) -> Any:
+                    j, complex_x = next(row), leaves.is_complex(x)
+                    if j is None:
+                        return np.zeros(np.shape(y) + np.shape(x), x.dtype if complex_x else float)
+                    columns = np.ndim(x)
+                    return complexified(j, len(j.shape) - columns - complex_x - complex_y, columns, complex_y, complex_x, holomorphic, what)
+
+                made = [trees.mapped(leaf, template) for template in recording.templates]
+                return made[0] if isinstance(argnums, (int, np.integer)) else tuple(made)
+
+            return trees.mapped(by_arguments, outputs.template)
         finally:
             recording.trace.close()
 
     return jacobian_of_f
 
 
-def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """The function that gives the Hessian of a scalar function, shape ``x.shape + x.shape``.
 
     Parameters
     ----------
     f : callable
         Returns a scalar.
-    argnums : int
-        Which positional argument to differentiate: one float array or float.
+    argnums : int or tuple of int
+        Which positional arguments to differentiate: float arrays, floats, or trees of them.
 
     Returns
     -------
     callable
-        Takes f's arguments; the result is symmetric to the last bit.
+        Takes f's arguments; the result is symmetric to the last bit. For a tree it is a tree of trees: ``h["a"]["b"]`` has the
+        derivatives by ``x["a"]`` and ``x["b"]``.
 
     Notes
     -----
@@ -180,11 +210,12 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
     @functools.wraps(f, assigned=("__name__", "__doc__"), updated=())
     def hessian_of_f(*args: Any, **kwargs: Any) -> Any:
-        if leaves.is_complex(args[argnums]):
-            raise errors.ArgumentError(
-                "hessian by a complex argument: the second derivatives of a real function of it are no complex matrix. Give it real and "
-                "imaginary parts as real arguments, or use adcore.hvp"
-            )
+        for k in checked_argnums(argnums, len(args)):
+            if any(leaves.is_complex(x) for _, x in trees.leaves(args[k])):
+                raise errors.ArgumentError(
+                    "hessian by a complex argument: the second derivatives of a real function of it are no complex matrix. Give it real "
+                    "and imaginary parts as real arguments, or use adcore.hvp"
+                )
         return columns(*args, **kwargs)
 
     return hessian_of_f

@@ -194,6 +194,7 @@ def pulled_back(f: Callable[..., Any], args: Sequence[Any], argnums: Sequence[in
     try:
         outputs = Outputs(f, recording)
         y = outputs.tree(recording.run("value"))
+        recording.keep()
     finally:
         recording.trace.close()
 

@@ -95,6 +95,9 @@ class Recording:
             elif value is None:
                 value = trees.mapped(self.constant_leaf, arg) if holds_float_array(arg) else arg
             new_args.append(value)
+        if len(argnums) > 1:  # the order is the caller's
+            place = [sorted(argnums).index(k) for k in argnums]
+            self.active, self.templates = [self.active[p] for p in place], [self.templates[p] for p in place]
         try:
             with trace:
                 self.result = rebind.call(f, trace, new_args, kwargs)
@@ -141,6 +144,11 @@ class Recording:
         this one, the derived program becomes a part of that.
         """
         return Swept(self, self.trace.tape, self.wrt, self.trace.inputs).run(mode, more, width)
+
+    def keep(self) -> None:
+        """Take copies of the arrays that are bound: the program shall run later, whatever becomes of them until then."""
+        for bound in (self.trace.inputs, self.trace.consts):
+            bound[:] = [np.array(x) if type(x) is np.ndarray else x for x in bound]
 
     def zeros(self, mode: str, width: int = 0) -> list[bool]:
         """Which outputs of a derived program are zero whatever the inputs?"""

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -50,6 +51,29 @@ REFUSED = [
     ("an index out of range", lambda: adcore.gradient(lambda x: x[7], x), IndexError, "index 7 is out of bounds"),
     ("a fancy index out of range", lambda: adcore.gradient(lambda x: np.sum(x[[0, 9]]), x), IndexError, "index 9"),
     ("shapes that do not fit", lambda: adcore.gradient(lambda x: np.sum(x + np.zeros(4)), x), ValueError, "broadcast"),
+]
+
+
+def of_class(kind, *args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return kind(*args, **kwargs)
+
+
+MASKED = np.ma.array(x, mask=[False, True, False])
+MATRIX = of_class(np.matrix, np.eye(3))
+REFUSED += [
+    ("a masked array", lambda: adcore.gradient(squares, MASKED), errors.ArgumentError, r"argument 0 is of class numpy\.ma.*np\.asarray"),
+    ("a matrix", lambda: adcore.jacobian(lambda m: m * m)(MATRIX), errors.ArgumentError, r"numpy\.matrix"),
+    ("a matrix beside", lambda: adcore.gradient(lambda x, m: np.sum(x * m), x, MATRIX), errors.ArgumentError, r"py:\d+: .*numpy\.matrix"),
+    ("a masked array beside", lambda: adcore.gradient(lambda x, m: np.sum(x * m), x, MASKED), errors.ArgumentError, r"numpy\.ma"),
+    (
+        "a masked array in a tree",
+        lambda: adcore.grad(lambda p: np.sum(p["m"]))({"m": MASKED}),
+        errors.ArgumentError,
+        r'\["m"\] is of class',
+    ),
+    ("a masked array, compiled", lambda: adcore.compile(adcore.grad(squares))(MASKED), errors.ArgumentError, r"numpy\.ma"),
 ]
 
 

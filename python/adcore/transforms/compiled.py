@@ -16,6 +16,7 @@ from ..sweep import engine
 from ..sweep.replay import Branch, Leaf, Node, Replay, is_static
 from ..tracer import array as traced
 from . import leaves as leaves_of
+from .recording import refuse_subclass
 
 REPLAYS_MAX = 16  # recordings kept for one structure of the arguments
 
@@ -96,6 +97,7 @@ class Compiled:
             if trees.is_branch(x):
                 pairs = [taken(part) for _, part in trees.parts(x)]
                 return Branch(x, [node for node, _ in pairs]), trees.rebuilt(x, [value for _, value in pairs])
+            refuse_subclass(x, "an argument")
             node = Leaf(x, len(trace.inputs), len(leaves))
             plain = np.array(x, dtype=x.dtype.newbyteorder("=") if isinstance(x, np.ndarray) else np.float64, order="C")
             value = trace.input_array(plain, False, not isinstance(x, np.ndarray))

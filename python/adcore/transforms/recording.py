@@ -40,6 +40,7 @@ def normalised(x: Any, name: str) -> Any:
             if isinstance(x, int)
             else f"{name} is {type(x).__name__}; adcore differentiates with respect to floats and float arrays"
         )
+    refuse_subclass(x, name)
     array = np.asarray(x)
     if array.dtype.kind == "c":
         if array.dtype.itemsize not in (8, 16):
@@ -53,6 +54,19 @@ def normalised(x: Any, name: str) -> Any:
         raise errors.ArgumentError(f"{name} has dtype {array.dtype}; adcore computes with float32 and float64")
     dtype = np.float32 if array.dtype.itemsize == 4 else np.float64
     return np.array(array, dtype=dtype, order="C", copy=None, ndmin=0) if array.ndim else np.array(array, dtype=dtype)
+
+
+def is_plain(x: Any) -> bool:
+    """Is it an array of a class that computes as np.ndarray does, if it is one at all?"""
+    return not isinstance(x, np.ndarray) or type(x) in (np.ndarray, np.memmap)
+
+
+def refuse_subclass(x: Any, name: str) -> None:
+    if not is_plain(x):
+        raise errors.ArgumentError(
+            f"{name} is of class {type(x).__module__}.{type(x).__qualname__}: adcore records what plain arrays do. Pass np.asarray(...) "
+            "of it if that is what is meant"
+        )
 
 
 def is_scalar(x: Any) -> bool:
@@ -217,7 +231,7 @@ class Swept:
 
 def is_float_array(x: Any) -> bool:
     """A float or complex array that a recording can bind."""
-    if not isinstance(x, (np.ndarray, traced.TracedArray, complex.Complex)) or x.ndim == 0:
+    if not isinstance(x, (np.ndarray, traced.TracedArray, complex.Complex)) or x.ndim == 0 or not is_plain(x):
         return False
     return x.dtype.itemsize in ((4, 8) if x.dtype.kind == "f" else (8, 16) if x.dtype.kind == "c" else ())
 

@@ -40,6 +40,7 @@ ELEMENTWISE = {
     "GAMMALN": lambda x: special("gammaln")(x),
     "DIGAMMA": lambda x: special("digamma")(x),
     "TRIGAMMA": lambda x: special("polygamma")(1, x),
+    "POLYGAMMA": lambda n, x: special("polygamma")(n, x),
     "ERF": lambda x: special("erf")(x),
     "ERFC": lambda x: special("erfc")(x),
     "EXPIT": lambda x: special("expit")(x),

@@ -71,6 +71,11 @@ CASES = {
     "gammaln": (5.0, mp.loggamma, [uniform(3, 200)]),
     "digamma": (16.0, mp.digamma, [uniform(2, 200), uniform(0.01, 1.0)]),
     "trigamma": (8.0, lambda x: mp.polygamma(1, x), [uniform(0.01, 200)]),
+    "polygamma": (
+        16.0,
+        lambda n, x: mp.polygamma(int(n), x),
+        [(U.integers(2, 30, N) * 1.0, uniform(0.01, 50)), (U.integers(2, 8, N) * 1.0, 0.3 - U.integers(1, 40, N))],
+    ),
 }
 
 
@@ -130,6 +135,11 @@ def test_special_values_are_what_numpy_gives(op):
 )
 def test_power_follows_ieee(x1, x2, y):
     np.testing.assert_array_equal(value("power", [x1], [x2]), [y])
+
+
+def test_polygamma_at_poles_ends_and_orders_that_are_none():
+    orders, x = [2.0, 3.0, 2.0, 1.5, -1.0, 171.0, 2.0, 1e300], [0.0, -2.0, np.inf, 1.0, 1.0, 1.0, -np.inf, 1e-300]
+    np.testing.assert_array_equal(value("polygamma", orders, x), [np.nan, np.inf, 0.0, np.nan, np.nan, np.nan, np.nan, np.nan])
 
 
 def test_squares_and_cubes_of_integers_are_exact():

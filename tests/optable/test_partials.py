@@ -67,6 +67,7 @@ EXACT = {
     "gammaln": mp.loggamma,
     "digamma": mp.digamma,
     "trigamma": lambda x: mp.polygamma(1, x),
+    "polygamma": lambda n, x: mp.polygamma(int(n), x),
 }
 
 ROWS = optable.ROWS[: optable.N_ELEMENTWISE]
@@ -94,8 +95,8 @@ def samples(row, n=40):
     for k in range(len(row.args)):
         low, high = bounds(row, k)
         x.append(rng.uniform(low, high, n) * 0.99 + 0.005 * (low + high))
-    if row.name == "where":
-        x[0] = rng.integers(0, 2, n).astype(float)
+    if row.name in ("where", "polygamma"):
+        x[0] = rng.integers(0, 2 if row.name == "where" else 6, n).astype(float)
     return x
 
 

@@ -68,6 +68,40 @@ AD_INLINE double ad_trigamma(double x) {
     return y + sign * (1.0 / x + 0.5 * z + p * z / x);
 }
 
+/* zeta(s, x) = sum of (x + k)^-s for x > 0: a few terms, then Euler-Maclaurin (Abramowitz & Stegun 23.1.30). */
+AD_INLINE double ad_hurwitz(double s, double x) {
+    static const double bernoulli[] = {1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160,
+        -691.0 / 1307674368000.0, 1.0 / 74724249600.0, -3617.0 / 10670622842880000.0};  /* B_2j / (2j)! */
+    double y = 0.0;
+    while (x < 10.0 + s) { y += pow(x, -s); x += 1.0; }
+    double p = pow(x, -s), term = p * s / x;
+    y += p * x / (s - 1.0) + 0.5 * p;
+    for (int j = 0; j < 8; j++) {
+        y += bernoulli[j] * term;
+        term *= (s + 2 * j + 1.0) * (s + 2 * j + 2.0) / (x * x);
+    }
+    return y;
+}
+
+/* The n-th derivative of digamma, up to the 170th, whose factorial still is a number; below 0 by its reflection, in which the sum
+ * over all integers depends on the fraction alone. */
+AD_INLINE double ad_polygamma(double n, double x) {
+    if (n == 0.0) return ad_digamma(x);
+    if (n == 1.0) return ad_trigamma(x);
+    if (!(n > 1.0 && n <= 170.0) || n != floor(n) || x != x || x == -INFINITY) return NAN;
+    double s = n + 1.0, odd = fmod(n, 2.0) != 0.0 ? 1.0 : -1.0, y;
+    if (x == INFINITY) {
+        y = 0.0;
+    } else if (x > 0.0) {
+        y = ad_hurwitz(s, x);
+    } else {
+        double f = x - floor(x);
+        if (f == 0.0) return odd > 0.0 ? INFINITY : NAN;
+        y = odd * (ad_hurwitz(s, 1.0 - f) - ad_hurwitz(s, 1.0 - x)) + ad_hurwitz(s, f);
+    }
+    return odd * tgamma(s) * y;
+}
+
 /* sin(pi x)/(pi x), the argument reduced before it meets pi; |x| >= 2^50 gives 0. */
 AD_INLINE double ad_sinc(double x) {
     double q = ad_nearest(2.0 * x), f = x - 0.5 * q;

@@ -25,7 +25,7 @@ COST_OF = {
     "log2": 1.2, "log10": 1.2, "log1p": 1.5, "logaddexp": 3.0, "logaddexp2": 3.0, "power": 4.0, "sin": 1.2, "cos": 1.2,
     "tan": 2.0, "arcsin": 1.5, "arccos": 1.5, "arctan": 1.5, "arctan2": 2.5, "sinh": 2.0, "cosh": 2.0, "tanh": 1.8,
     "arcsinh": 2.5, "arccosh": 2.5, "arctanh": 2.5, "hypot": 1.0, "sinc": 2.5, "expit": 1.5, "erf": 3.0, "erfc": 3.0,
-    "gammaln": 20.0, "digamma": 20.0, "trigamma": 20.0,
+    "gammaln": 20.0, "digamma": 20.0, "trigamma": 20.0, "polygamma": 60.0,
 }  # fmt: skip
 
 

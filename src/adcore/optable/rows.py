@@ -213,7 +213,16 @@ elementwise("erf(x)", "erf(x)", "1.1283791670955126*exp(-(x*x))")
 elementwise("erfc(x)", "erfc(x)", "-1.1283791670955126*exp(-(x*x))")
 elementwise("gammaln(x)", "gammaln(x)", "digamma(x)", domain=(0.0, INF))
 elementwise("digamma(x)", "digamma(x)", "trigamma(x)", domain=(0.0, INF))
-elementwise("trigamma(x)", "trigamma(x)", "0", domain=(0.0, INF), missing={0: "the tetragamma function has no kernel"})
+elementwise("trigamma(x)", "trigamma(x)", "polygamma(2, x)", domain=(0.0, INF))
+elementwise(
+    "polygamma(x1, x2)",
+    "polygamma(x1, x2)",
+    "0",
+    "polygamma(x1 + 1, x2)",
+    domain=((0.0, INF), (0.0, INF)),
+    missing={0: "the order is a whole number"},
+    doc="The derivative of order x1 of digamma.",
+)
 
 # -- comparisons and logic: values, never differentiated -----------------------------------------
 comparison("lt(x1, x2)", "x1 < x2", "less")

@@ -357,3 +357,60 @@ def test_misuse_is_refused():
         adcore.sparse_jacobian(np.diff, np.arange(3))
     with pytest.raises(errors.ArgumentError, match="cannot itself be differentiated"):
         adcore.gradient(lambda x: adcore.sparse_jacobian(np.diff, x).sum(), np.ones(3))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_patterns_of_random_elementwise_programs(seed):
+    """Blocks of 20 elements are united late, small ones at once; more than 64 of them in between."""
+    random = np.random.default_rng(seed)
+    steps = random.integers(0, 7, 40)
+    picks = random.integers(0, 1 << 30, (40, 2))
+
+    def f(x):
+        found = [x[k : k + 20] for k in range(5)] + [x[:20] * x[7]]
+        for step, (a, b) in zip(steps, picks, strict=True):
+            p, q = found[a % len(found)], found[b % len(found)]
+            if step == 0:
+                y = p * q
+            elif step == 1:
+                y = np.where(p > 0.0, p + q, q)
+            elif step == 2:
+                y = np.concatenate([p[3:], np.sin(q[:3])])
+            elif step == 3:
+                y = p * x[int(b) % 24]
+            elif step == 4:
+                y = np.tanh(p) + 1.0
+            elif step == 5:
+                y = p[::-1] - q
+            else:
+                y = np.zeros(20)
+                y[::2] = p[:10]
+                y[5:] = y[5:] + q[5:]
+            found.append(y)
+        return np.concatenate([found[-1], found[-7], found[-3][:4] * found[-2][0]])
+
+    x = random.uniform(0.5, 1.0, 24)
+    dense, sparse = adcore.jacobian(f)(x), adcore.sparse_jacobian(f, x)
+    assert_allclose(sparse.toarray(), dense, rtol=1e-12, atol=1e-14)
+    pattern = adcore.jacobian(f, mode="forward")(x + 1e-3 * random.normal(size=24)) != 0
+    stored = sparse.copy()
+    stored.data[:] = 1.0
+    assert not np.any(pattern & (stored.toarray() == 0))
+
+
+def test_a_sum_of_more_arrays_than_are_united_at_once():
+    n, m = 40, 90
+    f = lambda x: sum(np.sin(x[k : k + n] * (k + 1.0)) for k in range(m)) * x[:n]  # noqa: E731
+    x = np.linspace(0.1, 1.0, n + m)
+    found = adcore.sparse_jacobian(f, x)
+    assert_allclose(found.toarray(), adcore.jacobian(f, mode="reverse")(x), rtol=1e-12)
+    assert found.nnz == n * m
+
+
+def test_elements_that_an_observation_names_twice_are_added_up():
+    first, second = np.array([0, 1, 1, 2]), np.array([1, 1, 0, 2])
+    f = lambda p: p[first] * p[second]  # noqa: E731
+    x = np.array([2.0, 3.0, 5.0])
+    found = adcore.SparseJacobian(f, mode="reverse")(x)
+    assert found.nnz == 6 and found.has_canonical_format
+    assert_allclose(found.toarray(), [[3, 2, 0], [0, 6, 0], [3, 2, 0], [0, 0, 10]])

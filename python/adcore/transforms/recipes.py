@@ -187,6 +187,21 @@ class Colouring:
         (recipe.forward, recipe.n_forward), (recipe.backward, recipe.n_backward) = (ours, theirs) if forward else (theirs, ours)
 
 
+def in_order(indptr: Any, indices: Any, n: int) -> tuple[Any, Any, Any]:
+    """A pattern with the columns of each row in order and once, and where each entry went; sorted by two transpositions."""
+    by_column, rows, first = transposed(indptr, indices, n)
+    _, column, second = transposed(by_column, rows, len(indptr) - 1)
+    row = np.repeat(np.arange(len(indptr) - 1, dtype=np.int64), np.diff(indptr))
+    new = np.ones(len(column), dtype=bool)
+    new[1:] = (column[1:] != column[:-1]) | (row[1:] != row[:-1])
+    number = np.cumsum(new) - 1
+    target = np.empty(len(column), dtype=np.int64)
+    target[first[second]] = number
+    at = np.zeros(len(indptr), dtype=np.int64)
+    np.cumsum(np.bincount(row[new], minlength=len(indptr) - 1), out=at[1:])
+    return at, column[new], target
+
+
 def jacobian_recipe(recording: Recording, shape: tuple[int, int], indptr: Any, indices: Any, mode: str, found: Cut) -> Recipe:
     """The cheapest of: columns of the matrix, its rows, or rows of the cut program's matrix, where parameters that many
     rows share are columns of their own."""
@@ -194,10 +209,7 @@ def jacobian_recipe(recording: Recording, shape: tuple[int, int], indptr: Any, i
     target: Any = None
     if found.gathers:
         # the pattern is that of the cut program: several of its columns may be one of the matrix
-        rows = np.repeat(np.arange(shape[0], dtype=np.int64), np.diff(indptr))
-        keys, target = np.unique(rows * shape[1] + found.origin[indices], return_inverse=True)
-        column = (keys % max(shape[1], 1)).astype(np.int32)
-        at = np.searchsorted(keys, np.arange(shape[0] + 1) * shape[1]).astype(np.int64)
+        at, column, target = in_order(indptr, found.origin[indices].astype(np.int32, copy=False), shape[1])
     recipe = Recipe(shape, at, column)
     candidates = [Colouring(shape, at, column, d, mode == "auto") for d in ("forward", "reverse") if mode in ("auto", d)]
     if found.gathers and mode != "forward":
@@ -212,7 +224,8 @@ def jacobian_recipe(recording: Recording, shape: tuple[int, int], indptr: Any, i
     if best.indices is not column:
         recipe.cut = found
         if len(target) == len(column):  # each entry once: in the order of the matrix
-            order = np.argsort(target, kind="stable")
+            order = np.empty_like(target)
+            order[target] = np.arange(len(target))
             forward, element, direction = recipe.entries
             recipe.entries = forward[order], element[order], direction[order]
         else:

@@ -2,7 +2,8 @@
 
 A set of input elements has a number; equal sets have one number, and the union of two numbers is found once. Of each
 live value the numbers of its elements are kept (int32), or one number when all elements have the same set. So a
-program costs 4 bytes an element of what lives at a time, and each different set is stored once.
+program costs 4 bytes an element of what lives at a time, and each different set is stored once. What elementwise
+operations unite is noted as a list of blocks, and found element by element only for who looks at elements.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
@@ -21,6 +22,8 @@ from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args, size_at
 cdef enum:
     MAX_DIMS = 64
     NONE = -1
+    PARTS_MAX = 64                      # blocks that a block may unite later
+    PARTS_FROM = 16                     # elements from which on that pays
 
 
 cdef int ascending(const void *a, const void *b) noexcept nogil:
@@ -32,6 +35,11 @@ cdef struct Pairs:                      # unions already found: (a, b) -> their 
     uint64_t *keys
     int32_t *values
     int64_t size, used
+
+
+cdef inline int64_t place(uint64_t key, int64_t size) noexcept nogil:
+    """Where a key is looked for first in a table of so many places, a power of two."""
+    return <int64_t>(((key * <uint64_t>0x9E3779B97F4A7C15) >> 20) & <uint64_t>(size - 1))
 
 
 cdef class Sets:
@@ -157,7 +165,7 @@ cdef class Sets:
         if a > b:
             a, b = b, a
         key = (<uint64_t>a << 32) | <uint64_t>b
-        at = <int64_t>(((key * <uint64_t>0x9E3779B97F4A7C15) >> 20) & <uint64_t>(self.known.size - 1))
+        at = place(key, self.known.size)
         while self.known.keys[at]:
             if self.known.keys[at] == key:
                 return self.known.values[at]
@@ -200,24 +208,30 @@ cdef class Sets:
         self.known.values[at] = found
         self.known.used += 1
         if 2 * self.known.used > self.known.size:
-            self.forget()
+            self.widen()
         return found
 
-    cdef int forget(self) except -1:
-        """Twice the room for known unions; what was in it is found again when it is wanted again."""
-        cdef int64_t size = 2 * self.known.size
+    cdef int widen(self) except -1:
+        """Twice the room for known unions."""
+        cdef int64_t size = 2 * self.known.size, k, at
         cdef uint64_t *keys = <uint64_t *>PyMem_RawCalloc(size, sizeof(uint64_t))
         cdef int32_t *values = <int32_t *>PyMem_RawMalloc(size * sizeof(int32_t))
         if not keys or not values:
             PyMem_RawFree(keys)
             PyMem_RawFree(values)
             raise MemoryError()
+        for k in range(self.known.size):
+            if self.known.keys[k]:
+                at = place(self.known.keys[k], size)
+                while keys[at]:
+                    at = (at + 1) & (size - 1)
+                keys[at] = self.known.keys[k]
+                values[at] = self.known.values[k]
         PyMem_RawFree(self.known.keys)
         PyMem_RawFree(self.known.values)
         self.known.keys = keys
         self.known.values = values
         self.known.size = size
-        self.known.used = 0
         return 0
 
     cdef int32_t union_of(self, const int32_t *sets, int64_t n, int64_t step) except -1:
@@ -258,10 +272,28 @@ cdef class Sets:
 
 
 cdef struct Block:                      # the sets of a value's elements
-    int32_t *ids                        # NULL: all elements have the set ``one``
+    int32_t *ids                        # NULL: all elements have the set ``one``, or the block has parts
     int32_t one
     int64_t n
-    int32_t users                       # values that have it
+    int32_t users                       # values, and blocks, that have it
+    int32_t *parts                      # blocks that it unites, element by element and with ``one``; NULL once that is done
+    int32_t n_parts
+
+
+cdef bint inserted(int32_t *parts, int *count, int32_t block) noexcept:
+    """Put a block into a sorted list, once; False when there is no room."""
+    cdef int k = count[0], j
+    while k and parts[k - 1] > block:
+        k -= 1
+    if k and parts[k - 1] == block:
+        return True
+    if count[0] == PARTS_MAX:
+        return False
+    for j in range(count[0], k, -1):
+        parts[j] = parts[j - 1]
+    parts[k] = block
+    count[0] += 1
+    return True
 
 
 cdef class Sparsity:
@@ -273,12 +305,14 @@ cdef class Sparsity:
     cdef Block *blocks
     cdef int32_t *block                 # of each value; NONE once nobody needs it
     cdef int32_t *last                  # the last instruction that reads a value
+    cdef dict united                    # what blocks have for ``one`` and parts -> the block
     cdef int64_t *where                 # elements that a map leads to
     cdef int64_t room_where
 
     def __cinit__(self, Program program, int64_t columns, list consts, int64_t limit):
         self.program = program
         self.consts = consts
+        self.united = {}
         self.sets = Sets(columns, limit)
         self.blocks = <Block *>PyMem_RawCalloc(program.length + 1, sizeof(Block))
         self.block = <int32_t *>PyMem_RawMalloc((program.length + 1) * sizeof(int32_t))
@@ -293,6 +327,7 @@ cdef class Sparsity:
         if self.blocks:
             for i in range(self.program.length):
                 PyMem_RawFree(self.blocks[i].ids)
+                PyMem_RawFree(self.blocks[i].parts)
         PyMem_RawFree(self.blocks)
         PyMem_RawFree(self.block)
         PyMem_RawFree(self.last)
@@ -324,37 +359,97 @@ cdef class Sparsity:
         return 0
 
     cdef int share(self, int32_t value, int32_t other) noexcept:
-        self.block[value] = self.block[other]
-        self.blocks[self.block[other]].users += 1
+        return self.join(value, self.block[other])
+
+    cdef int join(self, int32_t value, int32_t block) noexcept:
+        self.block[value] = block
+        self.blocks[block].users += 1
         return 0
 
     cdef void drop(self, int32_t value) noexcept:
-        cdef Block *b
-        if self.block[value] < 0:
-            return
-        b = &self.blocks[self.block[value]]
-        self.block[value] = NONE
+        cdef int32_t block = self.block[value]
+        if block >= 0:
+            self.block[value] = NONE
+            self.release(block)
+
+    cdef void release(self, int32_t block) noexcept:
+        cdef Block *b = &self.blocks[block]
         b.users -= 1
         if b.users == 0:
             PyMem_RawFree(b.ids)
             b.ids = NULL
+            self.let_go(b)
 
-    cdef Block *of(self, int32_t value) noexcept:
+    cdef void let_go(self, Block *b) noexcept:
+        """Forget the parts of a block."""
+        cdef int32_t *parts = b.parts
+        cdef int k
+        b.parts = NULL
+        if parts != NULL:
+            for k in range(b.n_parts):
+                self.release(parts[k])
+            PyMem_RawFree(parts)
+
+    cdef Block *raw(self, int32_t value) noexcept:
         return &self.blocks[self.block[value]]
+
+    cdef Block *of(self, int32_t value) except NULL:
+        """The block of a value, its parts united."""
+        cdef Block *b = self.raw(value)
+        if b.parts != NULL:
+            self.unite(b)
+        return b
+
+    cdef int unite(self, Block *b) except -1:
+        """Find the set of each element of a block that has parts."""
+        cdef int m = b.n_parts, k
+        cdef int32_t[PARTS_MAX + 1] sets
+        cdef int32_t s, found = 0
+        cdef int32_t *ids = <int32_t *>PyMem_RawMalloc(b.n * sizeof(int32_t))
+        cdef int64_t i
+        cdef bint changed = True
+        if ids == NULL:
+            raise MemoryError()
+        memset(sets, 0xFF, sizeof(sets))
+        if b.one:
+            sets[m] = b.one
+        try:
+            for i in range(b.n):
+                for k in range(m):
+                    s = self.blocks[b.parts[k]].ids[i]
+                    changed = changed or s != sets[k]
+                    sets[k] = s
+                if changed:
+                    found = self.sets.union_of(sets, m + (b.one != 0), 1)
+                    changed = False
+                ids[i] = found
+        except BaseException:
+            PyMem_RawFree(ids)
+            raise
+        self.let_go(b)
+        b.ids = ids
+        return 0
 
     cdef int32_t at(self, const Block *b, int64_t i) noexcept:
         return b.one if b.ids == NULL else b.ids[i]
 
     cdef bint empty(self, int32_t value) noexcept:
-        cdef Block *b = self.of(value)
-        return b.ids == NULL and b.one == 0
+        cdef Block *b = self.raw(value)
+        return b.ids == NULL and b.parts == NULL and b.one == 0
 
     cdef int32_t whole(self, int32_t value) except -1:
         """The union over all elements."""
-        cdef Block *b = self.of(value)
+        cdef Block *b = self.raw(value)
+        cdef int32_t s = b.one
+        cdef int k
         if b.n == 0:
             return 0
-        return b.one if b.ids == NULL else self.sets.union_of(b.ids, b.n, 1)
+        if b.ids != NULL:
+            return self.sets.union_of(b.ids, b.n, 1)
+        if b.parts != NULL:
+            for k in range(b.n_parts):
+                s = self.sets.union(s, self.sets.union_of(self.blocks[b.parts[k]].ids, b.n, 1))
+        return s
 
     cdef int64_t *elements(self, int32_t shape, int32_t param) except NULL:
         """Where a map leads, for each index of its space in order."""
@@ -382,7 +477,7 @@ cdef class Sparsity:
                 k -= 1
         return self.where
 
-    cdef int copy(self, int32_t *out, int32_t value) noexcept:
+    cdef int copy(self, int32_t *out, int32_t value) except -1:
         cdef Block *b = self.of(value)
         cdef int64_t i
         if b.ids != NULL:
@@ -413,8 +508,10 @@ cdef class Sparsity:
             m += 1
         if m == 0:
             return self.same(value, 0)
-        if m == 1 and self.of(x[0]).n == n:
+        if m == 1 and self.raw(x[0]).n == n:
             return self.share(value, x[0])
+        if n >= PARTS_FROM and self.later(value, x, m, n):
+            return 0
         s = 0
         k = 0
         while k < m:                    # those with one set for all go into s
@@ -441,6 +538,49 @@ cdef class Sparsity:
             for i in range(n):
                 out[i] = self.sets.union(out[i], s)
         return 0
+
+    cdef bint later(self, int32_t value, int32_t *x, int m, int64_t n) except -1:
+        """Note which blocks a value unites, for who looks at its elements; False where they are too many.
+
+        A chain of elementwise operations costs nothing for each element then, and who meets the same blocks shares one.
+        """
+        cdef int32_t[PARTS_MAX] parts
+        cdef int32_t one = 0, block
+        cdef int count = 0, k, j
+        cdef Block *b
+        for k in range(m):
+            b = self.raw(x[k])
+            if b.parts != NULL:
+                one = self.sets.union(one, b.one)
+                for j in range(b.n_parts):
+                    if not inserted(parts, &count, b.parts[j]):
+                        return False
+            elif b.ids == NULL or b.n != n:
+                one = self.sets.union(one, self.at(b, 0))
+            elif not inserted(parts, &count, self.block[x[k]]):
+                return False
+        if count == 0:
+            self.same(value, one)
+            return True
+        if count == 1 and one == 0:
+            self.join(value, parts[0])
+            return True
+        key = (one, *[parts[k] for k in range(count)])
+        block = self.united.get(key, NONE)
+        if block >= 0 and self.blocks[block].users:
+            self.join(value, block)
+            return True
+        self.same(value, one)
+        b = self.raw(value)
+        b.parts = <int32_t *>PyMem_RawMalloc(count * sizeof(int32_t))
+        if b.parts == NULL:
+            raise MemoryError()
+        memcpy(b.parts, parts, count * sizeof(int32_t))
+        b.n_parts = count
+        for k in range(count):
+            self.blocks[parts[k]].users += 1
+        self.united[key] = value
+        return True
 
     cdef int view(self, int32_t value) except -1:
         cdef Instr *instr = &self.program.code[value]

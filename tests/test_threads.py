@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import adcore
-from adcore.sweep import pool
+from adcore.sweep import engine, pool
 
 x = np.random.default_rng(0).normal(size=60000)
 gradient = adcore.grad(lambda x: np.sum(np.tanh(x) * np.exp(-x * x)))
@@ -89,6 +89,81 @@ def test_children_of_a_fork_in_the_middle_of_sweeps_have_a_pool_of_their_own():
     finally:
         stop.set()
         runner.join()
+
+
+class Slow:
+    """A mode that a thread looks up for as long as it takes."""
+
+    def __init__(self):
+        self.looking, self.go_on = threading.Event(), threading.Event()
+
+    def __hash__(self):
+        self.looking.set()
+        self.go_on.wait(60)
+        return 1
+
+
+def compiled_in_child(connection, f):
+    with adcore.config(threads=1):
+        connection.send(f(x))
+    connection.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_waits_until_no_other_thread_holds_a_lock():
+    """The child has no other threads: a lock that one of them held would stay locked for good."""
+    want = expected()
+    f = adcore.compile(gradient)
+    mode = Slow()
+    program = adcore.trace(np.sum, x).program
+    planner = threading.Thread(target=engine.find_plan, args=(program, mode, lambda: None))
+    planner.start()
+    mode.looking.wait(60)
+    threading.Timer(0.2, mode.go_on.set).start()
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=compiled_in_child, args=(there, f))
+    child.start()
+    there.close()
+    try:
+        assert here.poll(60), "the child hangs"
+        np.testing.assert_array_equal(here.recv(), want)
+    finally:
+        child.kill()
+        child.join()
+        planner.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_children_of_a_fork_while_other_threads_record_plan_and_change_settings():
+    stop = threading.Event()
+
+    def work(k):
+        while not stop.is_set():
+            with adcore.config(threads=1 + k % 2):
+                adcore.gradient(lambda y: np.sum(y * y), np.ones(1 + k))
+            k += 1
+
+    runners = [threading.Thread(target=work, args=(1000 * j,)) for j in range(3)]
+    for runner in runners:
+        runner.start()
+    context = multiprocessing.get_context("fork")
+    try:
+        for _ in range(20):
+            here, there = context.Pipe(duplex=False)
+            child = context.Process(target=compiled_in_child, args=(there, adcore.grad(lambda y: np.sum(y[:10] ** 2))))
+            child.start()
+            there.close()
+            answered = here.poll(60)
+            child.kill()
+            child.join()
+            assert answered, "the child hangs"
+    finally:
+        stop.set()
+        for runner in runners:
+            runner.join()
 
 
 def test_interrupts_reach_python():

@@ -11,9 +11,10 @@ import importlib
 import os
 import re
 import sys
-import threading
 import types
 from typing import Any
+
+from .locks import Lock
 
 LEVELS = ("baseline", "v3", "v4")
 WHEN = {True: "on", "after": "after differentiation", False: "off"}
@@ -71,7 +72,7 @@ def initial() -> dict[str, Any]:
 # The settings of the process are one dict that is replaced, never changed; a with-block's own
 # settings stand in a context variable, so other threads and tasks do not see them.
 _global = initial()
-_lock = threading.Lock()
+_lock = Lock()
 _local: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("adcore_config", default=None)
 _tables: dict[tuple[bool, bool, str], Any] = {}
 _live: dict[int, tuple[dict[str, Any], tuple[bool | str, int, Any]]] = {}

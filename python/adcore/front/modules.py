@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..locks import Lock
 from ..tracer import twins
 from ..tracer.names import ABSENT
 
@@ -227,7 +228,7 @@ class Held:
     twin: Any
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _swapped: dict[tuple[int, Any], Held] = {}  # by the namespace's id and the name
 _known: dict[tuple[int, ...], Known] = {}
 KNOWN_MAX = 256

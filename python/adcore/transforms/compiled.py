@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from .. import config, errors, trees
 from ..front import rebind
 from ..front.surroundings import Surroundings
+from ..locks import Lock
 from ..sweep import engine
 from ..sweep.replay import Branch, Leaf, Node, Replay, is_static
 from ..tracer import array as traced
@@ -36,7 +36,7 @@ class Compiled:
     def __init__(self, f: Callable[..., Any]) -> None:
         functools.update_wrapper(self, f, assigned=("__name__", "__doc__"), updated=())
         self._f = f
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._replays: dict[Any, list[Replay]] = {}
         self._given_up: dict[Any, str] = {}
         self.recordings = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import errors
+from ..locks import Lock
 from ..passes.colouring import collected, columns, recovery, star, transposed
 from ..passes.cut import cut
 from ..passes.sparsity import sparsity
@@ -256,7 +256,7 @@ def hessian_recipe(n: int, indptr: Any, indices: Any) -> Recipe:
 
 
 _recipes: OrderedDict[Any, Recipe | None] = OrderedDict()
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def recipe_for(recording: Recording, mode: str, limit: int = ENTRIES_MAX) -> Recipe:

@@ -13,11 +13,11 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.string cimport memcmp, memcpy
 
 import collections
-import threading
 
 import numpy as np
 
 from adcore import config, errors
+from adcore.locks import Lock
 from adcore.passes.forward import forward
 from adcore.passes.optimise import optimise, strip
 from adcore.passes.reverse import reverse
@@ -287,7 +287,7 @@ cdef int copy_result(object result, const Place *place, char **bases, bint scala
 # -- plans by fingerprint ------------------------------------------------------
 
 cdef object plans = collections.OrderedDict()
-cdef object plans_lock = threading.Lock()
+cdef object plans_lock = Lock()
 
 
 def find_plan(Program program, object mode, make):

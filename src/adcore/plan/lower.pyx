@@ -31,6 +31,7 @@ from adcore import optable
 from adcore.errors import PlanError
 
 cdef enum:
+    REGISTERS_MAX = 65535   # an operation has 16 bits for each of its registers
     MODE_SET = 0
     MODE_ADD = 1
     MODE_MAX = 2
@@ -124,6 +125,7 @@ cdef class Lowering:
     cdef int32_t *lane_of
     cdef int32_t *first_loaded  # reads of a root made by the current group
     cdef Pool lanes, loaded, elements, ranked, spare, free_regs
+    cdef Pool rooms             # int64, for each access of the step: elements that may be read from where it starts
     cdef Pool extents           # Extent of each store of the step
     cdef Pool meets             # uint8, for each access of the step: a load and a store that share an element
 
@@ -134,6 +136,7 @@ cdef class Lowering:
         pool_init(&self.lanes, sizeof(Lane))
         pool_init(&self.loaded, sizeof(Loaded))
         pool_init(&self.elements, sizeof(int64_t))
+        pool_init(&self.rooms, sizeof(int64_t))
         pool_init(&self.ranked, sizeof(Ranked))
         pool_init(&self.spare, sizeof(Ranked))
         pool_init(&self.free_regs, sizeof(int32_t))
@@ -148,6 +151,7 @@ cdef class Lowering:
         pool_free(&self.lanes)
         pool_free(&self.loaded)
         pool_free(&self.elements)
+        pool_free(&self.rooms)
         pool_free(&self.ranked)
         pool_free(&self.spare)
         pool_free(&self.free_regs)
@@ -187,9 +191,23 @@ cdef class Lowering:
                 self.lower_single(seed.head)
         self.lower_results()
         split_steps(self.plan)
+        self.find_single()
         self.plan.n_scalars = self.layout.n_scalars
         self.plan.arena_bytes = self.layout.arena_bytes + ALIGN
         return self.plan
+
+    cdef void find_single(self) noexcept:
+        """Mark the block steps that are one block."""
+        cdef const int64_t *longs = <int64_t *>self.plan.longs.data
+        cdef Step *step
+        cdef Py_ssize_t i
+        cdef int32_t k
+        for i in range(self.plan.steps.n):
+            step = (<Step *>self.plan.steps.data) + i
+            step.single = (step.kind == STEP_BLOCKS and step.parts == 1 and step.blocked == 0
+                           and step.chunk >= longs[step.dims])
+            for k in range(step.ndim):
+                step.single = step.single and longs[step.dims + k] > 0
 
     # -- loops ---------------------------------------------------------------
 
@@ -638,6 +656,8 @@ cdef class Lowering:
         lane.last = -1
         lane.physical = -1
         lane.access = -1
+        if self.lanes.n > REGISTERS_MAX:
+            raise PlanError(f"a group needs more than {REGISTERS_MAX} registers")
         return <int32_t>(self.lanes.n - 1)
 
     cdef int add_elements(self, int32_t space, const int64_t *strides, bint direct, bint scalar) except -1:
@@ -712,6 +732,7 @@ cdef class Lowering:
         access.reg = lane
         access.offset = place.offset + operand.offset * item_size(place.dtype)
         self.add_elements(space, operand.strides, operand.direct, False)
+        (<int64_t *>pool_more(&self.rooms))[0] = 0 if operand.step else place.size - operand.offset
         return lane
 
     cdef int lower_blocks(self, int32_t group) except -1:
@@ -726,6 +747,7 @@ cdef class Lowering:
         cdef int k, n
         self.lanes.n = 0
         self.elements.n = 0
+        self.rooms.n = 0
         self.loaded.n = 0
         step.first_splat = <int32_t>self.plan.splats.n
         step.first_load = <int32_t>self.plan.accesses.n
@@ -815,7 +837,7 @@ cdef class Lowering:
         cdef int64_t[64] merged, last       # size and innermost original dimension of each merged one
         cdef int64_t *out
         cdef int64_t size, total = 1
-        cdef bint mergeable
+        cdef bint mergeable, same, fits
         for k in range(ndim):
             total *= dims[k]
             if dims[k] == 1:
@@ -850,8 +872,13 @@ cdef class Lowering:
             access[j].strides = <int32_t>self.plan.longs.n
             out = <int64_t *>pool_add(&self.plan.longs, m)
             size = item_size(access[j].dtype)
+            same = j > 0
             for k in range(m):
                 out[k] = e[j * ndim + last[k]] * size if last[k] >= 0 else 0
+                same = same and out[k] == out[k - m]
+            if same:                            # as the one before it
+                self.plan.longs.n -= m
+                access[j].strides = access[j - 1].strides
             # is a block of this access dense in memory?
             access[j].direct = access[j].dtype == F64 and access[j].mode == MODE_SET
             rows = 8
@@ -859,8 +886,12 @@ cdef class Lowering:
                 if out[k] != rows and not (k == step.blocked and step.chunk == 1):
                     access[j].direct = 0
                 rows *= merged[k]
-            if step.padded and (access[j].slot != SLOT_ARENA or (j >= step.n_loads and not access[j].whole)):
-                access[j].direct = 0
+            if step.padded:     # a block that is rounded up reads, or writes, what lies behind it
+                if j < step.n_loads:
+                    fits = access[j].slot == SLOT_ARENA or (<int64_t *>self.rooms.data)[j] >= (total + VECTOR - 1) // VECTOR * VECTOR
+                else:
+                    fits = access[j].slot == SLOT_ARENA and access[j].whole
+                access[j].direct = access[j].direct and fits
         return 0
 
     cdef void cut_blocks(self, Step *step, const int64_t *merged, const int64_t *last, int64_t m) noexcept:

@@ -52,7 +52,7 @@ cdef struct Access:         # a block's read from, or write to, memory
 cdef struct VmOp:           # regs[y] = op(regs[x1], regs[x2], regs[x3])
     uint16_t op
     uint8_t round_f32
-    int32_t y, x1, x2, x3
+    uint16_t y, x1, x2, x3
 
 cdef struct Splat:          # a register that holds one scalar throughout the step
     int32_t reg
@@ -78,6 +78,7 @@ cdef struct Run:            # scalar instructions of one level and opcode
 cdef struct Step:
     uint8_t kind
     uint8_t padded          # blocks may be rounded up to whole vectors
+    uint8_t single          # one block is all
     int32_t group
     int32_t first_fill, n_fills
     # STEP_BLOCKS

@@ -157,6 +157,9 @@ cdef void run_fill(const Fill *it, const int64_t *longs, char **bases, int threa
     cdef FillJob job
     cdef int64_t size = it.to.size
     cdef int k
+    if it.ndim == 0 and size < 2 * FILL_PART:
+        fill(it, bases[it.to.slot] + it.to.offset, bases[it.source.slot] + it.source.offset, size, <const double *>bases[0])
+        return
     job.it = it
     job.dims = longs + it.dims
     job.bases = bases
@@ -229,6 +232,65 @@ cdef void finish_folds(const BlocksJob *job, char *scratch) noexcept nogil:
                 done += m
 
 
+cdef inline void set_registers(const Step *step, const Splat *splats, const double *scalars, double **regs, char *temps,
+                               int64_t n) noexcept nogil:
+    """Where the registers of a step are, and what those of them hold that stay as they are."""
+    cdef Py_ssize_t bytes = reg_bytes(step)
+    cdef double value
+    cdef double *reg
+    cdef int64_t i
+    cdef int j
+    temps = temps + (ALIGN - <Py_ssize_t>temps % ALIGN)
+    for j in range(step.n_temps):
+        regs[j] = <double *>temps
+        temps = temps + bytes
+    for j in range(step.n_splats):
+        value = scalars[splats[j].scalar]
+        reg = regs[splats[j].reg]
+        for i in range(0, n, 4):            # a register is as long as whole cache lines
+            reg[i] = value
+            reg[i + 1] = value
+            reg[i + 2] = value
+            reg[i + 3] = value
+
+
+cdef inline void run_ops(const VmOp *op, int n_ops, double **regs, int64_t n, const ad_kernel_table *kernels) noexcept nogil:
+    cdef const VmOp *end = op + n_ops
+    while op < end:
+        kernels.elementwise[op.op](regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], n)
+        if op.round_f32:
+            kernels.round_f32(regs[op.y], regs[op.y], regs[op.y], regs[op.y], n)
+        op += 1
+
+
+cdef void one_block(const Step *step, Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch) noexcept nogil:
+    """A block step that is a single block, as those over small arrays are: nothing moves on."""
+    cdef const int64_t *longs = <int64_t *>plan.longs.data
+    cdef const Py_ssize_t *dims = <const Py_ssize_t *>(longs + step.dims)
+    cdef const Access *access = (<Access *>plan.accesses.data) + step.first_load
+    cdef const Access *stores = access + step.n_loads
+    cdef const Access *end = stores + step.n_stores
+    cdef double **regs = <double **>scratch
+    cdef int64_t n = dims[0] * step.inner
+    cdef char *at
+    if step.padded:
+        n = (n + 7) // 8 * 8
+    set_registers(step, (<Splat *>plan.splats.data) + step.first_splat, <double *>bases[0], regs, scratch + step.n_regs * 8, n)
+    while access < end:
+        at = bases[access.slot] + access.offset
+        if access.direct:
+            regs[access.reg] = <double *>at
+        elif access < stores:
+            kernels.load[access.dtype](regs[access.reg], at, step.ndim, dims, <const Py_ssize_t *>(longs + access.strides))
+        access += 1
+    run_ops((<VmOp *>plan.ops.data) + step.first_op, step.n_ops, regs, n, kernels)
+    while stores < end:
+        if not stores.direct:
+            kernels.store[stores.dtype][stores.mode](bases[stores.slot] + stores.offset, regs[stores.reg], step.ndim, dims,
+                                                     <const Py_ssize_t *>(longs + stores.strides))
+        stores += 1
+
+
 cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
     """One part of a block step: every block whose index in the split dimension is in the part's range."""
     cdef const BlocksJob *job = <const BlocksJob *>data
@@ -237,7 +299,6 @@ cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
     cdef const int64_t *dims = longs + step.dims
     cdef const Access *accesses = job.accesses
     cdef const ad_kernel_table *kernels = job.kernels
-    cdef const VmOp *op
     cdef double **regs = <double **>scratch
     cdef char **at = <char **>(scratch + step.n_regs * 8)
     cdef char *temps = scratch + (step.n_regs + step.n_loads + step.n_stores) * 8
@@ -245,21 +306,12 @@ cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
     cdef Py_ssize_t[MAX_DIMS] block
     cdef int64_t[MAX_DIMS] index, first, end    # the range of each dimension up to the blocked one
     cdef int blocked = step.blocked, nb = step.ndim - step.blocked, j
-    cdef int64_t start, chunk, n, i, k, unit, units, outer = 1
-    cdef double value
-    cdef double *reg
+    cdef int64_t start, chunk, n, k, unit, units, outer = 1
     part = part * step.phases + job.phase
-    temps = temps + (ALIGN - <Py_ssize_t>temps % ALIGN)
-    for j in range(step.n_temps):
-        regs[j] = <double *>(temps + j * reg_bytes(step))
     n = step.chunk * step.inner
     if step.padded:
         n = (n + 7) // 8 * 8
-    for j in range(step.n_splats):
-        value = (<double *>job.bases[0])[job.splats[j].scalar]
-        reg = regs[job.splats[j].reg]
-        for i in range(n):
-            reg[i] = value
+    set_registers(step, job.splats, <double *>job.bases[0], regs, temps, n)
     for k in range(blocked + 1):
         first[k] = 0
         end[k] = dims[k]
@@ -299,11 +351,7 @@ cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
             for j in range(step.n_loads, n_access):
                 if accesses[j].direct:
                     regs[accesses[j].reg] = <double *>(at[j] + start * longs[accesses[j].strides + blocked])
-            for j in range(step.n_ops):
-                op = job.ops + j
-                kernels.elementwise[op.op](regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], n)
-                if op.round_f32:
-                    kernels.round_f32(regs[op.y], regs[op.y], regs[op.y], regs[op.y], n)
+            run_ops(job.ops, step.n_ops, regs, n, kernels)
             for j in range(step.n_loads, n_access):
                 if not accesses[j].direct:
                     kernels.store[accesses[j].dtype][accesses[j].mode](
@@ -673,7 +721,10 @@ cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *
             run_fill((<Fill *>plan.fills.data) + step.first_fill + j, <int64_t *>plan.longs.data, bases, threads)
         bad = 0
         if step.kind == STEP_BLOCKS:
-            run_blocks(step, plan, kernels, bases, scratch, privates, threads)
+            if step.single:
+                one_block(step, plan, kernels, bases, scratch)
+            else:
+                run_blocks(step, plan, kernels, bases, scratch, privates, threads)
         elif step.kind == STEP_RUNS:
             run_scalars(step, plan, kernels, bases)
         elif step.kind == STEP_MATMUL:

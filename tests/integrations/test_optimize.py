@@ -9,7 +9,6 @@ import scipy.sparse
 from numpy.testing import assert_allclose
 
 import adcore
-from adcore import errors
 
 START = np.array([1.3, 0.7, 0.8, 1.9])
 FIRST_ORDER = ["CG", "BFGS", "L-BFGS-B", "TNC", "SLSQP"]
@@ -180,13 +179,3 @@ def test_curve_fit_gets_the_jacobian(bounds):
     assert_allclose(got[0], expected[0], rtol=1e-5)
     assert_allclose(got[1], expected[1], rtol=1e-3)
     assert any(kind is not float and not issubclass(kind, np.floating) for kind in calls)
-
-
-@pytest.mark.parametrize("through", ["data", "start"])
-def test_a_derivative_through_curve_fit_is_refused(through):
-    def f(a):
-        y = a * np.ones(3) if through == "data" else np.ones(3)
-        return adcore.scipy.optimize.curve_fit(lambda t, p: p * t, np.ones(3), y, [a if through == "start" else 1.0])[0][0]
-
-    with pytest.raises(errors.NotDifferentiable, match="stop_gradient"):
-        adcore.gradient(f, 2.0)

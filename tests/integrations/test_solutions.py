@@ -236,8 +236,8 @@ REFUSED = {
     "another solver by its function": (errors.NotDifferentiable, "differential_evolution",
                                        lambda a: scipy.optimize.differential_evolution(lambda x: (x[0] - a) ** 2, [(0, 3)]).x[0]),
     "another solver by its arguments": (errors.NotDifferentiable, "linprog", lambda a: scipy.optimize.linprog(np.ones(2) * a).x[0]),
-    "curve_fit": (errors.NotDifferentiable, "curve_fit",
-                  lambda a: scipy.optimize.curve_fit(lambda t, p: p * t * a, np.arange(3.0), np.arange(3.0))[0][0]),
+    "traced bounds of curve_fit": (errors.NotDifferentiable, "traced bounds", lambda a: scipy.optimize.curve_fit(
+        lambda t, p: p * t, np.arange(3.0), np.arange(3.0), bounds=(0.0, a))[0][0]),
 }  # fmt: skip
 
 
@@ -280,3 +280,47 @@ def test_threads_solve_at_the_same_time():
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for got, (v, g) in zip(pool.map(f, points), expected, strict=True):
             assert got[0] == v and np.array_equal(got[1], g)
+
+
+TIMES = np.linspace(0.0, 2.0, 15)
+DATA = 2.0 * np.exp(-1.3 * TIMES) + 0.05 * np.cos(7.0 * TIMES)
+TIGHT = {"xtol": 1e-14, "ftol": 1e-14, "gtol": 1e-14}
+
+
+def decay(t, a, b):
+    return a * np.exp(-b * t)
+
+
+FITS = {
+    "by the data": (lambda y: ours.curve_fit(decay, TIMES, y, (1.0, 1.0), **TIGHT), [DATA]),
+    "by the times": (lambda t: ours.curve_fit(decay, t, DATA, **TIGHT), [TIMES + 0.1]),
+    "by the errors": (lambda s: ours.curve_fit(decay, TIMES, DATA, sigma=s, **TIGHT), [1.0 + TIMES]),
+    "by absolute errors": (lambda y, s: ours.curve_fit(decay, TIMES, y, sigma=s, absolute_sigma=True, **TIGHT), [DATA, 1.0 + TIMES]),
+    "by a covariance": (lambda s: ours.curve_fit(decay, TIMES, DATA, sigma=s @ s.T + np.eye(15), **TIGHT),
+                        [np.cos(np.outer(TIMES, TIMES))]),
+    "by what the model reads": (lambda c: ours.curve_fit(lambda t, a, b: decay(t, a, b) + c * t, TIMES, DATA, **TIGHT), [0.1]),
+    "inside bounds": (lambda y: ours.curve_fit(decay, TIMES, y, bounds=([0.0, -1.0], [9.0, np.inf]), **TIGHT), [DATA]),
+    "at a bound": (lambda y: ours.curve_fit(decay, TIMES, y, bounds=(0.0, [1.5, 9.0]), **TIGHT), [DATA]),
+}  # fmt: skip
+
+
+def test_curve_fit_by_its_name_in_scipy():
+    f = lambda y: scipy.optimize.curve_fit(decay, TIMES, y, **TIGHT)[0]  # noqa: E731
+    np.testing.assert_allclose(adcore.jacobian(f)(DATA), adcore.jacobian(lambda y: ours.curve_fit(decay, TIMES, y, **TIGHT)[0])(DATA))
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_fitted_parameters_and_their_covariance(name):
+    f, args = FITS[name]
+    for part in (0, 1):
+        if part and name == "at a bound":
+            continue  # SciPy's covariance takes no notice of bounds, and neither does ours
+        value, gradients = adcore.value_and_grad(lambda *a, part=part: np.sum(f(*a)[part] * [1.0, 0.3]), argnums=tuple(range(len(args))))(
+            *args
+        )
+        plain = lambda *a, part=part: np.sum(f(*a)[part] * [1.0, 0.3])  # noqa: E731
+        np.testing.assert_allclose(value, plain(*args), rtol=1e-6)
+        for k, g in enumerate(gradients):
+            step = 1e-4 * np.cos(np.arange(np.size(args[k]))).reshape(np.shape(args[k]))
+            moved = [[a + sign * step if j == k else a for j, a in enumerate(args)] for sign in (1.0, -1.0)]
+            np.testing.assert_allclose(np.sum(g * step), 0.5 * (plain(*moved[0]) - plain(*moved[1])), rtol=2e-4, atol=3e-10)

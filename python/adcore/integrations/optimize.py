@@ -376,9 +376,9 @@ brentq, brenth, bisect, ridder, toms748 = map(bracketing, solutions.BRACKETING)
     >>> p.round(6)
     array([3. , 0.5])
     """,
-    does=" with the Jacobian of the model by its parameters",
+    does=", whose result may be differentiated by data, errors and whatever the model reads",
     own=JAC,
-    refuses="The call is itself being differentiated: `least_squares` can be.",
+    refuses="The bounds are being differentiated, or with ``full_output`` anything.",
 )
 def curve_fit(f: Callable[..., Any], xdata: Any, ydata: Any, p0: Any = None, *, jac: Any = None, **kwargs: Any) -> Any:
     refuse_traced("curve_fit", xdata, ydata, p0, kwargs.get("sigma"))

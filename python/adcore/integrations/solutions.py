@@ -7,6 +7,7 @@ reads, belongs to a recording.
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -328,6 +329,54 @@ def least_squares(fun: Any, x0: Any, jac: Any = "2-point", bounds: Any = (-np.in
     return finished(x, r, cost=0.5 * np.sum(r**2))
 
 
+def first_guess(f: Callable[..., Any], low: Any, high: Any) -> Any:
+    """Where `curve_fit` starts without p0: ones, or inside the bounds."""
+    parameters = list(inspect.signature(f).parameters.values())[1:]
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise ValueError(f"{traced.where_text()}Unable to determine number of fit parameters: give p0.")
+    low, high = (np.broadcast_to(np.asarray(b, dtype=np.float64), (len(parameters),)) for b in (low, high))
+    start = np.ones(len(parameters))
+    start = np.where(np.isfinite(low), low + 1.0, np.where(np.isfinite(high), high - 1.0, start))
+    return np.where(np.isfinite(low) & np.isfinite(high), 0.5 * (np.maximum(low, -1e300) + np.minimum(high, 1e300)), start)
+
+
+def curve_fit(f: Any, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = None, absolute_sigma: bool = False, check_finite: Any = None,
+              bounds: Any = (-np.inf, np.inf), method: Any = None, jac: Any = None, *, full_output: bool = False, nan_policy: Any = None,
+              **kwargs: Any) -> Any:  # fmt: skip
+    """The parameters as the solution of a least-squares problem, their covariance from its Jacobian there."""
+    low, high = (bounds.lb, bounds.ub) if isinstance(bounds, scipy.optimize.Bounds) else bounds
+    if traced.find_trace((low, high)) is not None:
+        implicit.refuse("adcore.scipy.optimize.curve_fit with traced bounds")
+    y = traced.asarray(ydata) if traced.find_trace(ydata) is not None else np.asarray(ydata, dtype=np.float64)
+    if sigma is not None:
+        sigma = traced.asarray(sigma) if traced.find_trace(sigma) is not None else np.asarray(sigma, dtype=np.float64)
+    root_of_sigma: Any = np.linalg.cholesky(sigma) if sigma is not None and np.ndim(sigma) == 2 else None
+
+    def residuals(p: Any) -> Any:
+        r = rebind.rebound(f, traced.open_trace())(xdata, *p) - y
+        if root_of_sigma is not None:
+            return np.linalg.solve(root_of_sigma, np.ravel(r))
+        return np.ravel(r if sigma is None else r / sigma)
+
+    start = float_like(first_guess(f, low, high) if p0 is None else np.atleast_1d(p0), flat=True)
+    bounded = bool(np.any(np.isfinite(low)) or np.any(np.isfinite(high)))
+    if "maxfev" in kwargs:
+        kwargs["max_nfev"] = kwargs.pop("maxfev")
+    options = {"xtol": 1e-12, "ftol": 1e-12, "gtol": 1e-12, **kwargs}
+    found = least_squares(residuals, start, bounds=(low, high), method=method or ("trf" if bounded else "lm"), **options)
+    if found is None:
+        return None
+    if full_output:
+        implicit.refuse("adcore.scipy.optimize.curve_fit with full_output=True")
+    x = found.x
+    j = jacobian(residuals)(x)
+    m, n = j.shape
+    covariance = np.linalg.inv(j.T @ j)
+    if not absolute_sigma:
+        covariance = covariance * (2.0 * found.cost / (m - n) if m > n else np.inf)
+    return x, covariance
+
+
 IMPLICIT: dict[str, Callable[..., Any]] = {name: bracketing(name) for name in BRACKETING} | {
-    f.__name__: f for f in (newton, root_scalar, root, fsolve, fixed_point, minimize, minimize_scalar, least_squares)
+    f.__name__: f for f in (newton, root_scalar, root, fsolve, fixed_point, minimize, minimize_scalar, least_squares, curve_fit)
 }  # fmt: skip

@@ -272,3 +272,30 @@ def test_newton_with_an_inner_derivative():
 
     assert float(root(2.0)) == pytest.approx(math.sqrt(2.0))
     assert float(adcore.grad(root)(2.0)) == pytest.approx(0.5 / math.sqrt(2.0), rel=1e-10)
+
+
+OUTER_WITH_INNER = {
+    "solve": lambda a, x: np.linalg.solve(a, x),
+    "solve with a factor": lambda a, x: np.linalg.solve(np.linalg.cholesky(a @ a.T), x),
+    "concatenate": lambda a, x: np.concatenate([a[0], x]),
+    "stack": lambda a, x: np.stack([a[0], x]),
+    "a list": lambda a, x: np.array([a[0, 0], x[1], a[1, 1] * x[2]]),
+    "einsum": lambda a, x: np.einsum("ij,j->i", a, x),
+    "interp": lambda a, x: np.interp(a[0], np.array([0.0, 2.0, 4.0]), x),
+    "convolve": lambda a, x: np.convolve(a[0], x),
+    "where": lambda a, x: np.where(np.array([True, False, True]), a[0], x),
+    "outer first in a tree": lambda a, x: sum([a[0], x]) * np.prod(np.stack((a[1], x))),
+}
+
+
+@pytest.mark.parametrize("name", OUTER_WITH_INNER)
+def test_functions_of_an_outer_value_before_an_inner_one(name):
+    g = OUTER_WITH_INNER[name]
+
+    def energy(a, x):
+        return np.sum(np.sin(g(a, x)) ** 2)
+
+    a, x = np.eye(3) * 3 + 0.1 * np.arange(9.0).reshape(3, 3), np.array([0.3, 0.7, 1.1])
+    mixed = adcore.gradient(lambda a: np.sum(adcore.grad(lambda x: energy(a, x))(x) * x), a)
+    by_hessian = adcore.hessian(energy, argnums=(0, 1))(a, x)[0][1] @ x
+    np.testing.assert_allclose(mixed, by_hessian, rtol=1e-12, atol=1e-13)

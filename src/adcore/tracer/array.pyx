@@ -2202,6 +2202,7 @@ def asarray(x, like=None):
 def find_trace(x):
     """The innermost trace of the values in nested lists, tuples, dicts and object arrays; None if there is none."""
     cdef Trace deepest = None, found
+    cdef Py_ssize_t innermost = -1
     if isinstance(x, Traced):
         return (<Traced>x).trace
     if isinstance(x, TracedComplex):
@@ -2217,8 +2218,10 @@ def find_trace(x):
     for item in x:
         found = find_trace(item)
         if found is not None and (deepest is None or found.depth > deepest.depth):
+            if deepest is None:
+                innermost = len(open_traces()) - 1
             deepest = found
-            if not deepest.depth:
+            if deepest.depth >= innermost:
                 break
     return deepest
 

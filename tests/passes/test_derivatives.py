@@ -1,5 +1,6 @@
 """reverse and forward: against differences, the complex step, each other, and themselves once more."""
 
+import re
 import time
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+import adcore
 from adcore import optable
+from adcore.sweep import engine
 from tests.passes.checking import complex_step, directional, run, with_sum_of_outputs
 from tests.plan.random_programs import random_program
 
@@ -319,3 +322,25 @@ def test_the_time_to_differentiate_a_chain_of_scalars_is_linear_in_its_length():
         return best
 
     assert seconds(80_000) < 20 * seconds(10_000) + 0.1  # a quadratic pass takes 64 times as long
+
+
+def test_an_adjoint_of_many_parts_is_summed_as_they_come():
+    """A product of an adjoint that waits for its sum occupies memory: with 300 uses of x few may wait at a time."""
+
+    def f(x):
+        y = x
+        for _ in range(300):
+            y = np.sin(y) * x
+        return np.sum(y)
+
+    program, _ = engine.derived(adcore.trace(f, np.ones(3)).program, "gradient", (0,))
+    lines = str(program).splitlines()
+    made, used = {}, {}
+    for at, line in enumerate(lines):
+        names = re.findall(r"%\d+", line)
+        for name in names[1:] if "=" in line else names:
+            used[name] = at
+        if " = mulz " in line:
+            made[names[0]] = at
+    assert len(made) > 300
+    assert max(used[name] - at for name, at in made.items()) < 20

@@ -134,3 +134,19 @@ def test_loops_run_in_several_threads_at_once():
         for found in pool.map(lambda _: g(*args), range(8)):
             for a, b in zip(found, wanted, strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+def test_a_long_chain_over_a_short_axis_is_few_steps():
+    """A step holds as many instructions as its registers may fill a cache: many where a register is short."""
+
+    def f(x):
+        for _ in range(500):
+            x = np.sin(x) + x
+        return np.sum(x)
+
+    def steps(n):
+        program, _ = engine.derived(adcore.trace(f, np.linspace(0.1, 1.0, n)).program, "gradient", (0,))
+        return len(lower(program).steps_as_dicts())
+
+    assert steps(20) <= 5
+    assert steps(5000) >= 15

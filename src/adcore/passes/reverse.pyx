@@ -17,6 +17,7 @@ from adcore.tape.shelf cimport Shelf, shelf_free, shelf_init, shelf_take, shelf_
 
 cdef enum:
     MAX_DIMS = 64
+    WAITING = 2             # dense contributions to one adjoint that wait to be summed; later ones are added at once
 
 cdef enum Kind:
     DENSE = 0           # an array of the value's own shape
@@ -41,6 +42,7 @@ cdef class Reverse:
     cdef Shelf shelf                # holds the columns
     cdef int32_t *number            # old value -> new value
     cdef int32_t *first             # contributions to the adjoint of an old value
+    cdef uint8_t *waiting           # how many dense ones, up to WAITING
     cdef uint8_t *active            # depends on a differentiated input, and an output depends on it
     cdef Pool contributions
 
@@ -49,9 +51,10 @@ cdef class Reverse:
         self.old = old
         self.new = Builder(old, True, 3 * old.length)
         pool_init(&self.contributions, sizeof(Contribution))
-        shelf_init(&self.shelf, n * (2 * sizeof(int32_t) + 1) + 3 * 64)
+        shelf_init(&self.shelf, n * (2 * sizeof(int32_t) + 2) + 4 * 64)
         self.number = <int32_t *>shelf_take_numbers(&self.shelf, n)
         self.first = <int32_t *>shelf_take_numbers(&self.shelf, n)
+        self.waiting = <uint8_t *>shelf_take(&self.shelf, n, 1)
         self.active = <uint8_t *>shelf_take(&self.shelf, n, 1)
 
     def __dealloc__(self):
@@ -79,9 +82,22 @@ cdef class Reverse:
     # -- contributions -----------------------------------------------------------
 
     cdef int contribute(self, int32_t to, Kind kind, int32_t value, int32_t where, int64_t element) except -1:
+        """Note one part of an adjoint. Of a long list only the newest parts wait: the others would occupy memory until the end."""
         cdef Contribution *it
+        cdef int32_t shape
+        cdef uint8_t dtype
         if not self.active[to]:
             return 0
+        if kind == DENSE and self.waiting[to] < WAITING:
+            self.waiting[to] += 1
+        elif kind == DENSE:
+            it = (<Contribution *>self.contributions.data) + self.first[to]
+            if it.kind == DENSE:
+                dtype = self.old.code[to].dtype
+                shape = self.new.copy_shape(self.old, self.old.code[to].shape)
+                it.value = self.new.elementwise(AD_OP_ADD, dtype, shape, self.new.in_shape(it.value, shape, dtype),
+                                                self.new.in_shape(value, shape, dtype))
+                return 0
         it = <Contribution *>pool_add(&self.contributions, 1)
         it.kind = kind
         it.value = value

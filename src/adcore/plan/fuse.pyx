@@ -20,6 +20,7 @@ from adcore.optable.opcodes cimport (
 )
 from adcore.plan.boxes cimport Box, find_box, mostly
 from adcore.plan.loops cimport LoopSpan, Tiling
+from adcore.plan.plan cimport BLOCK
 from adcore.plan.pool cimport pool_add, pool_free, pool_init
 from adcore.tape.maps cimport maps_disjoint, same_index_only
 from adcore.tape.program cimport Instr, arg, n_args, same_shape, size_at
@@ -27,7 +28,8 @@ from adcore.tape.shelf cimport shelf_free, shelf_init, shelf_take, shelf_take_nu
 
 cdef enum:
     COLUMNS_BYTES = 48      # of all columns together, for one instruction
-    MEMBERS_MAX = 96        # instructions a group holds: bounds its registers
+    MEMBERS_MAX = 96        # instructions that a group of whole blocks holds: bounds its registers
+    SHORT_MEMBERS = 1536    # of a group over few elements
     CANDIDATES = 32         # groups of a space that are looked at
     TRIES = 8               # groups that are tried for a store before a new one is opened
     READERS_MAX = 256       # reads of a base that are looked at before the answer is "perhaps"
@@ -222,8 +224,11 @@ cdef class Fusion:
         return <int>((h ^ (h >> 17)) & 255)
 
     cdef bint can_join(self, int32_t group, GroupKind kind, int32_t space) noexcept:
+        """Has a group of this kind and space room? Its registers should stay in cache: a few of a whole block, many of a short one."""
         cdef Seed *seed = (<Seed *>self.groups.data) + group
-        return (seed.kind == kind and (kind == SCALARS or seed.count < MEMBERS_MAX)
+        return (seed.kind == kind
+                and (kind == SCALARS or seed.count < MEMBERS_MAX or seed.count < SHORT_MEMBERS
+                     and seed.count * size_at(self.program.ints, space) < MEMBERS_MAX * BLOCK)
                 and same_shape(self.program.ints, seed.space, space))
 
     cdef int32_t choose(self, GroupKind kind, int32_t space, int32_t earliest) except -1:

@@ -34,7 +34,7 @@ def measure(grid, steps, method, memory):
     """One row: seconds of primal and gradient, bytes of the gradient's peak."""
     import numpy as np
     from adcore.config import bytes_of
-    from adcore.transforms.checkpoint import recomputed
+    from adcore.transforms.checkpoint import recomputed, slots_for
 
     import adcore
     from bench.memory import status
@@ -60,7 +60,7 @@ def measure(grid, steps, method, memory):
     if memory == PYTHON_LOOP:
         f, again = rolled, 0
     else:
-        f, again = looped, recomputed(steps, max(1, min(steps - 1, bytes_of(memory) // (2 * state.nbytes))))
+        f, again = looped, recomputed(steps, slots_for(bytes_of(memory), state, steps))
     gradient = adcore.value_and_grad(f, (0, 1))
     adcore.value_and_grad(lambda x: np.sum(np.sin(x)))(np.ones(3))
     before = status("VmRSS")

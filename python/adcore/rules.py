@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import types
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -13,8 +12,8 @@ import numpy as np
 from . import errors, trees
 from .front import calls, modules, rebind
 from .front.nested import Nested, Slot, pack, size, unpack
-from .front.surroundings import Surroundings
-from .sweep.replay import Token
+from .front.surroundings import RANDOM, SHARED_GENERATORS, Surroundings
+from .sweep.guards import Token
 from .tracer import array as traced
 
 
@@ -30,32 +29,27 @@ class Reads(Surroundings):
         self.around = around  # of a recording that is replayed under guards
 
     def read(self, value: Any, container: Any, key: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            self.note(value, container, key, Token(value))
-            return value
-        return super().read(value, container, key)
+        return value
 
-    def note(self, value: Any, container: Any, key: Any, token: Token | None) -> None:
-        super().note(value, container, key, token)
+    def reach(self, value: Any) -> None:
+        super().reach(value)
         if self.around is not None:
-            self.around.note(value, container, key, token)
+            self.around.reach(value)
+
+    def settle(self) -> None:
+        super().settle()
+        if self.around is not None:
+            self.around.settle()
+
+    def draws(self, generator: Any) -> None:
+        """A rule with random numbers in it is recorded anew for each call; those of libraries are not noticed."""
+        if generator not in SHARED_GENERATORS.values():
+            self.changes(RANDOM)
 
     def changes(self, why: str) -> None:
         super().changes(why)
         if self.around is not None:
             self.around.changes(why)
-
-    def hold(self) -> bool:
-        """Would the rule read the same again?"""
-        for container, key, value, token in self.entries:
-            now = container
-            if isinstance(container, types.CellType):
-                now = container.cell_contents
-            elif key is not False:
-                now = container.get(key)
-            if (now is not value) if token is None else not token.holds(now):
-                return False
-        return not self.why
 
 
 class Rule:
@@ -83,7 +77,7 @@ class Rule:
             and type(self) is type(other)
             and self.owner is other.owner
             and same(self.static, other.static)
-            and all(reads.hold() for rule in (self, other) for _, reads in rule.programs.values())
+            and all(reads.holds() for rule in (self, other) for _, reads in rule.programs.values())
         )
 
     def __hash__(self) -> int:

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from adcore.testing import check_grads
-from adcore.transforms.checkpoint import positions, reach, recomputed, schedule
+from adcore.transforms.checkpoint import positions, reach, recomputed, schedule, slots_for
 from numpy.testing import assert_allclose
 
 import adcore
@@ -138,6 +138,13 @@ def test_the_schedule_recomputes_no_more_than_the_binomial_bound(n, slots):
     repeats = next(r for r in range(1, 99) if reach(slots, r) >= n)
     # Griewank's r n - C(s + r, r - 1), of which the n - 1 steps of the first run are not recomputed
     assert recomputed(n, slots) <= repeats * n - math.comb(slots + repeats, repeats - 1) - (n - 1) + 1
+
+
+def test_nothing_is_recomputed_where_all_states_fit():
+    state = np.zeros(1000)
+    assert [recomputed(50, slots_for(k * state.nbytes, state, 50)) for k in (49, 50, 1000)] == [0, 0, 0]
+    assert slots_for(48 * state.nbytes, state, 50) == 24
+    assert slots_for(1, state, 50) == 1
 
 
 def test_a_long_loop_stays_within_its_memory():

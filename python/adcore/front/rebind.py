@@ -34,7 +34,7 @@ from ..tracer import twins
 from ..tracer.names import ABSENT, Copies, Space, is_inert
 from . import complex, dispatch, grids, iteration, modules, shapes, vectorized
 from .libraries import instance, is_scipy, library_function, stand_in
-from .surroundings import Definition
+from .surroundings import ITS_MODULE, global_names, imports
 
 OVERRIDABLE = (np.ufunc, type(np.sum))  # what NumPy's protocols reach
 # functions of NumPy's whose own argument is a list of arrays: NumPy's protocol looks into it
@@ -573,11 +573,13 @@ class Rebinder:
             name = TWINNED.get(f)
             return OWN.get(f) or library_function(f) if name is None else getattr(self.numpy, name)
         code = f.__code__
-        if uses_store_global(code):
+        if uses_store_global(code) or not ITS_MODULE.isdisjoint(global_names(code)):
             if self.surroundings is not None:
-                self.surroundings.changes(f"{f.__name__} writes to a global")
+                self.surroundings.itself(f)
+                if uses_store_global(code):
+                    self.surroundings.changes(f"{f.__name__} writes to a global")
             self.closed = False
-            return f  # it writes to its module: it must run in it
+            return f  # it writes to its module, or asks for all of it: it must run in it
         key = (id(code), id(f.__globals__))
         space = self.kept.spaces.get(key)
         names = {"__builtins__": BUILTINS} if space is None else space.names
@@ -590,7 +592,7 @@ class Rebinder:
             self.closed = False
         self.copies[id(f)] = (f, copy)
         if self.surroundings is not None:
-            self.surroundings.note(f, f, False, Definition(f))
+            self.surroundings.function(f)
         if f.__defaults__ or f.__kwdefaults__:
             self.closed = self.closed and is_inert((f.__defaults__, f.__kwdefaults__))
         for new, cell in zip(cells or (), f.__closure__ or (), strict=True):
@@ -708,25 +710,6 @@ def taken(kept: list[tuple[Any, Any, Rebinder]], code: Any, namespace: dict[str,
 
 
 @functools.lru_cache(maxsize=4096)
-def global_names(code: types.CodeType) -> tuple[str, ...]:
-    """Names that a function, or a function inside it, may look up in its module."""
-    names = dict.fromkeys(code.co_names)
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            names.update(dict.fromkeys(global_names(const)))
-    return tuple(names)
-
-
-IMPORT = dis.opmap["IMPORT_NAME"]
-
-
-@functools.lru_cache(maxsize=4096)
-def imports(code: types.CodeType) -> bool:
-    """Does the function import anything?"""
-    return IMPORT in code.co_code[::2] or any(isinstance(c, types.CodeType) and imports(c) for c in code.co_consts)
-
-
-@functools.lru_cache(maxsize=4096)
 def uses_store_global(code: types.CodeType) -> bool:
     """Does the function assign to a global?"""
     # an instruction is two bytes, the first its opcode; dis would take microseconds for each
@@ -773,6 +756,8 @@ def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:
     rebinder.numpy._trace = trace
     roots = modules.roots_of(f)
     twin = rebound_by(rebinder, f)
+    if trace.surroundings is not None:
+        trace.surroundings.settle()
     if not roots:
         return twin
 

@@ -380,8 +380,9 @@ def record_states(
 
 
 def slots_for(budget: int, state: Any, n: int) -> int:
-    """How many states are stored: half of the budget, since the reverse sweep stores further ones in the other half."""
-    return max(1, min(n - 1, budget // (2 * max(size(state.shape) * int(state.dtype.itemsize), 1))))
+    """How many states are stored: all that fit, or half as many where the reverse sweep stores further ones in the other half."""
+    fit = budget // max(size(state.shape) * int(state.dtype.itemsize), 1)
+    return max(1, n - 1 if fit >= n - 1 else fit // 2)
 
 
 class LoopBack:
@@ -500,8 +501,8 @@ def loop(step: Callable[..., Any], state: Any, n: int, *args: Any, memory: int |
     Notes
     -----
     With room for s states a reverse sweep of n steps recomputes few of them: none for n <= s + 1, less than n up to
-    (s + 1)(s + 2) / 2, less than r n up to binomial(s + r + 1, s). Each step back also runs its step once, to differentiate it. Half of the
-    memory holds the states stored at first, the other half those that recomputation stores.
+    (s + 1)(s + 2) / 2, less than r n up to binomial(s + r + 1, s). Each step back also runs its step once, to differentiate it. Where
+    the memory does not hold all states, half of it holds those stored at first, the other half those that recomputation stores.
 
     References
     ----------

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import config, errors, trees
 from ..front import rebind
-from ..front.surroundings import Surroundings
+from ..front.surroundings import CHANGES, Surroundings
 from ..locks import Lock
 from ..sweep import engine
 from ..sweep.replay import Branch, Leaf, Node, Replay, is_static
@@ -39,6 +39,7 @@ class Compiled:
         self._lock = Lock()
         self._replays: dict[Any, list[Replay]] = {}
         self._given_up: dict[Any, str] = {}
+        self._doubted: set[Any] = set()  # structures of arguments with which f changed what it reads; once: it may have kept a value
         self.recordings = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -75,6 +76,7 @@ class Compiled:
         with self._lock:
             self._replays = {}
             self._given_up = {}
+            self._doubted = set()
 
     def _first(self, key: Any, replay: Replay) -> None:
         """The recording used last is tried first."""
@@ -93,7 +95,7 @@ class Compiled:
         def taken(x: Any) -> tuple[Node, Any]:
             """What a part of the arguments must be, and what f gets in its place."""
             if is_static(x):
-                return Leaf(x, -1, -1), x
+                return Leaf(x, -1, -1, surroundings.reach), x
             if trees.is_branch(x):
                 pairs = [taken(part) for _, part in trees.parts(x)]
                 return Branch(x, [node for node, _ in pairs]), trees.rebuilt(x, [value for _, value in pairs])
@@ -104,6 +106,7 @@ class Compiled:
             leaves.append((x, value, traced.value_number(value) if isinstance(x, np.ndarray) else -1))
             return node, value
 
+        surroundings.reach(self._f)
         arguments, (new_args, new_kwargs) = taken((tuple(args), kwargs))
         try:
             with trace:
@@ -136,11 +139,10 @@ class Compiled:
             trace.tape.set_results(numbers)
         finally:
             trace.close()
+        surroundings.finish()
         plan = engine.plan_of(engine.prepare(trace.tape))
         replay = Replay(plan, trace.consts, trace.scalars, arguments, len(leaves), structure, guards, surroundings, template, Slot, written)
         self.recordings += 1
-        if not replay.holds():
-            surroundings.changes("the function changes what it reads: a list, a counter or another object around it")
         answer = replay(tuple(args), kwargs, True)
         if answer is NotImplemented:
             raise errors.AdcoreError("a recording does not reproduce itself: this is a bug of adcore")
@@ -149,6 +151,8 @@ class Compiled:
             same = [r for r in known if r.structure == structure]
             if not surroundings.why and len(same) < REPLAYS_MAX:
                 self._replays[key] = [replay, *known]
+            elif surroundings.why == CHANGES and structure not in self._doubted:
+                self._doubted.add(structure)
             else:
                 self._given_up[structure] = surroundings.why or (
                     f"{REPLAYS_MAX} recordings were not enough: what f learns of its arguments differs each time"
@@ -195,16 +199,17 @@ def compile(f: Callable[..., Any]) -> Compiled:
     -----
     Float arrays and Python floats among the arguments are bound by each call; so are float arrays that f reads
     from its closure or its module. A recording is used again only when all else is as it was: shapes and dtypes,
-    the other arguments, the values of closure cells and globals that f and the functions it calls read (looked
-    into through lists, dicts and objects), and every value that f has learned of its arguments: the truth of a
-    comparison, an index, a float it turned into a Python number. Otherwise f runs again and is recorded anew;
-    after 16 recordings for one structure of arguments f just runs at each call. Arrays that f writes into are
-    written.
+    the other arguments, every value that f has learned of its arguments (the truth of a comparison, an index, a float it turned
+    into a Python number), and what f and all code that it leads to read by the names in it: closure cells, globals, defaults,
+    attributes of modules, classes and objects, methods and properties, lists, dicts and arrays in them. Otherwise f runs again
+    and is recorded anew; after 16 recordings for one structure of arguments f just runs at each call. Arrays that f
+    writes into are written. To ask whether all is as it was costs a few nanoseconds for each object; only arrays are compared as a whole.
 
-    What a replay does not do: print, append to a list, count calls, or see a change in an object that f reaches
-    only through a library or a method, or in an attribute of a module or a class that f names (``clear()`` then).
-    Functions that draw random numbers from NumPy or ``random`` are found out and
-    run each time.
+    Functions that draw random numbers, ask for the time, advance an iterator or change what they read are found out and run each time;
+    so do those that read objects of a C extension which hide their state (``why_not`` says so).
+
+    What a replay does not do: print, log, or see a change in a file, in data inside an installed library, or in the
+    code of a library (``clear()`` then). The code of the package that f itself belongs to is looked into, wherever it is installed.
 
     Examples
     --------

@@ -1,161 +1,27 @@
 """Replays: a plan, what its arguments must be, and what must still hold for its results to be right.
 
-An argument is a tree of nodes: floats and float arrays are bound, everything else must be what it was. A
-`Token` remembers that; for numbers, texts and tuples of them the same object is the answer, so that a table
-of a hundred thousand rows is looked through in microseconds.
+An argument is a tree of nodes: floats and float arrays are bound, everything else must be what it was (`sweep/guards`).
 """
 
 cimport numpy as cnp
 from libc.string cimport memcmp
 
 import dataclasses
-import functools
-import types
 
 import numpy as np
 
 from adcore import trees
 
 from adcore.plan.plan cimport Plan
+from adcore.sweep.guards cimport Snapshot, Token
 from adcore.sweep import engine
 
 cnp.import_array()
-
-cdef type CELL = types.CellType
 
 cdef enum:
     ARRAY = 0               # a float array, bound
     NUMBER = 1              # a float, bound
     STATIC = 2              # a tree of anything else: must be what it was
-
-
-# -- what values hold ----------------------------------------------------------------------------
-
-IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, np.generic, range, slice, type(Ellipsis))
-cdef tuple FROZEN = (type(None), bool, int, float, complex, str, bytes)
-cdef enum:
-    DEPTH = 50              # how far values are looked into: a container counts 1,
-    OBJECT = 10             # an object this much, since objects may lead anywhere
-
-
-cdef bint is_frozen(object x) except -1:
-    """Can nothing about the value change: a number, a text, a tuple of such?"""
-    if type(x) is int or type(x) is float or type(x) is str:
-        return True
-    if type(x) is tuple:
-        for part in <tuple>x:
-            if not is_frozen(part):
-                return False
-        return True
-    return type(x) in FROZEN
-
-
-cdef bint equal(object x, object y) except -1:
-    """Are two frozen values the same: types, signs of zeros and all?"""
-    cdef double a, b
-    cdef Py_ssize_t k
-    if x is y:
-        return True
-    if type(x) is not type(y):
-        return False
-    if type(x) is float:
-        a = x
-        b = y
-        return not memcmp(&a, &b, sizeof(double))
-    if type(x) is tuple:
-        if len(<tuple>x) != len(<tuple>y):
-            return False
-        for k in range(len(<tuple>x)):
-            if not equal((<tuple>x)[k], (<tuple>y)[k]):
-                return False
-        return True
-    return bool(x == y)
-
-
-cdef class Token:
-    """What a value holds now: arrays copied, containers and objects looked into."""
-
-    cdef object kind, value, keys
-    cdef list values            # of a list or tuple: its parts
-    cdef list parts             # their tokens; None where all parts are frozen
-    cdef bint frozen
-
-    def __init__(self, value, depth=DEPTH):
-        self.kind = type(value)
-        self.value = value
-        self.frozen = is_frozen(value)
-        if self.frozen:
-            return
-        if isinstance(value, np.ndarray):
-            self.keys = (value.shape, value.dtype, value.tobytes())
-        elif depth > 0:
-            if type(value) is list or type(value) is tuple:
-                self.values = list(value)
-                for part in self.values:
-                    if not is_frozen(part):
-                        self.parts = [Token(part, depth - 1) for part in self.values]
-                        return
-                return
-            self.keys, parts = contents(value)
-            self.parts = [Token(part, depth - (1 if isinstance(value, (dict, list, tuple)) else OBJECT)) for part in parts]
-
-    cpdef bint holds(self, object value, int depth=DEPTH) except -1:
-        """Is the value what it was?"""
-        cdef Py_ssize_t k
-        if self.frozen:
-            return equal(value, self.value)
-        if type(value) is not self.kind:
-            return False
-        if self.values is not None:
-            return self.same_parts(value if type(value) is list else list(value), depth)
-        if isinstance(value, IMMUTABLE):
-            return value is self.value or bool(value == self.value)
-        if isinstance(value, np.ndarray):
-            shape, dtype, content = self.keys
-            return bool(value.shape == shape and value.dtype == dtype and value.tobytes() == content)
-        if depth <= 0:
-            return value is self.value
-        keys, parts = contents(value)
-        if keys is None:
-            return value is self.value
-        if keys != self.keys:
-            return False
-        depth -= 1 if isinstance(value, (dict, list, tuple)) else OBJECT
-        for k in range(len(parts)):
-            if not (<Token>self.parts[k]).holds(parts[k], depth):
-                return False
-        return True
-
-    cdef bint same_parts(self, list now, int depth) except -1:
-        cdef list values = self.values
-        cdef Py_ssize_t k, n = len(values)
-        if len(now) != n:
-            return False
-        for k in range(n):
-            if self.parts is not None:
-                if not (<Token>self.parts[k]).holds(now[k], depth - 1):
-                    return False
-            elif now[k] is not values[k] and not equal(now[k], values[k]):
-                return False
-        return True
-
-
-cdef tuple contents(object value):
-    """What names the parts of a value, and the parts; (None, []) for what has none."""
-    if isinstance(value, dict):
-        return list(value), list(value.values())
-    if isinstance(value, (list, tuple)):
-        return len(value), list(value)
-    if isinstance(value, (set, frozenset)):
-        return set(value), []
-    if isinstance(value, functools.partial):
-        return len(value.args), [value.func, *value.args, value.keywords]
-    if isinstance(value, (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType, types.MethodType)):
-        return None, []
-    attributes = getattr(value, "__dict__", None)
-    if isinstance(attributes, dict):
-        return list(attributes), list(attributes.values())
-    return None, []
 
 
 def is_bound(x):
@@ -251,7 +117,7 @@ cdef class Leaf(Node):
     cdef int input_
     cdef Py_ssize_t number
 
-    def __init__(self, value, int input_, Py_ssize_t number):
+    def __init__(self, value, int input_, Py_ssize_t number, found=None):
         self.type_ = type(value)
         self.input_ = input_
         self.number = number
@@ -264,7 +130,7 @@ cdef class Leaf(Node):
             self.kind = NUMBER
         else:
             self.kind = STATIC
-            self.token = Token(value)
+            self.token = Token(value, found)
 
     cdef bint take(self, object x, Match into) except -1:
         cdef object array
@@ -297,7 +163,7 @@ cdef class Replay:
     """One recorded way through a function."""
 
     cdef Plan plan
-    cdef list consts, scalars, guards, entries, live, written
+    cdef list consts, scalars, guards, snapshots, live, written
     cdef Node arguments
     cdef readonly object structure      # of the arguments, for counting
     cdef object template, slot
@@ -311,7 +177,7 @@ cdef class Replay:
         self.n_leaves = n_leaves
         self.structure = structure
         self.guards = guards            # (position of a result, what it must be)
-        self.entries = surroundings.entries
+        self.snapshots = surroundings.snapshots
         self.live = surroundings.live
         self.template = template
         self.slot = slot
@@ -320,19 +186,8 @@ cdef class Replay:
 
     cpdef bint holds(self) except -1:
         """Are the surroundings what they were?"""
-        cdef tuple entry
-        for entry in self.entries:
-            container, key, value, token = entry
-            if type(container) is dict and key is not False:
-                now = (<dict>container).get(key)
-            elif type(container) is CELL:
-                now = container.cell_contents
-            else:
-                now = container
-            if token is None:
-                if now is not value and not (type(now) is type(value) and isinstance(now, (int, float, str)) and now == value):
-                    return False
-            elif not token.holds(now):
+        for snapshot in self.snapshots:
+            if not (<Snapshot>snapshot).holds():
                 return False
         return True
 

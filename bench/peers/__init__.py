@@ -6,7 +6,7 @@ and waits for them; ``(value, None)`` where a tool gives the value alone.
 
 import importlib
 
-NAMES = ("adcore", "compiled", "numpy", "hand", "c", "c_plain", "jax", "torch", "casadi", "autograd")
+NAMES = ("adcore", "compiled", "numpy", "hand", "c", "c_plain", "jax", "torch", "casadi", "autograd", "enzyme")
 
 
 def makers(name):

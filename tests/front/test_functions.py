@@ -200,3 +200,34 @@ def test_vjp_and_jacobian_agree_with_differences():
         np.testing.assert_allclose(pullback(np.array([1.0, 2.0, 3.0]))[0], np.array([1.0, 2.0, 3.0]) @ expected, rtol=1e-14)
     with pytest.raises(adcore.errors.ArgumentError, match="shape"):
         pullback(np.ones(2))
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 4), (3, 4)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_positions_along_an_axis_broadcast_along_the_others(shape, axis):
+    """A row of positions was taken to be all that there is of the other axis."""
+    if shape[axis] == 1:
+        shape = (2, shape[1]) if axis == 0 else (shape[0], 2)
+    index = np.random.default_rng(0).integers(0, A.shape[axis], shape)
+    if shape[1 - axis] not in (1, A.shape[1 - axis]):
+        index = index[:, :1] if axis == 0 else index[:1]
+    check_grads(lambda x: np.take_along_axis(x, index, axis), [A])
+
+    def put(x):
+        x = x * 1.0
+        np.put_along_axis(x, index, 2.0, axis)
+        return x
+
+    check_grads(put, [A])
+
+
+def test_positions_along_an_axis_have_as_many_axes():
+    with pytest.raises(ValueError, match="same number of dimensions"):
+        adcore.gradient(lambda x: np.sum(np.take_along_axis(x, np.array([0, 1]), 1)), A)
+
+
+def test_einsum_of_empty_batches():
+    a, b = np.ones((0, 2, 3)), np.ones((0, 3, 4))
+    y, pull = adcore.vjp(lambda a, b: np.einsum("...ij,...jk->...ik", a, b), a, b)
+    assert y.shape == (0, 2, 4)
+    assert [g.shape for g in pull(y)] == [a.shape, b.shape]

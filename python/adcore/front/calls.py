@@ -270,8 +270,10 @@ def reads(program: Any, numbers: Sequence[int]) -> bool:
 
 
 def apply(family: Family, params: Any, shape: tuple[int, ...], *args: Any) -> Any:
-    """Record a call of these arguments, at least one of them traced; the result has this shape."""
+    """Record a call of these arguments, at once evaluated if none of them is traced; the result has this shape."""
     trace = traced.find_trace(args)
+    if trace is None:
+        return np.reshape(family.evaluate(params, *[np.asarray(x) for x in args]), shape)
     if family.result != "complex" and not traced.holds_complex(args):
         return recorded_call(Call(family, params), shape, [traced.as_traced(trace, x) for x in args])
     kinds, operands = [], []

@@ -231,10 +231,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
     if axis is None:
         arr.flat[index] = values
         return
-    axis = axis % len(arr.shape)
-    grid: list[Any] = list(np.ogrid[tuple(slice(d) for d in arr.shape)])
-    grid[axis] = index
-    arr[tuple(grid)] = values
+    arr[along_axis(arr.shape, index, axis_of(axis, len(arr.shape)))] = values
 
 
 def modf(x: Any) -> Any:

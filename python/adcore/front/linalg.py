@@ -74,6 +74,18 @@ def hermitian(x: Any) -> Any:
     return 0.5 * (x + H(x))
 
 
+def of_triangle(x: Any, upper: bool = False) -> Any:
+    """The Hermitian matrix that has this triangle of x: LAPACK does not read the other one."""
+    half = half_lower(H(x) if upper else x)
+    return half + H(half)
+
+
+def onto_triangle(h: Any, upper: bool = False) -> Any:
+    """The adjoint of `of_triangle`, of a Hermitian h: what it says of the entries not read goes to their mirror images."""
+    n = h.shape[-1]
+    return h * (2.0 * (np.triu if upper else np.tril)(np.ones((n, n))) - np.eye(n))
+
+
 def minus(a: Any, b: Any) -> Any:
     """a - b, where None is zero; None when both are."""
     if b is None:
@@ -427,11 +439,11 @@ CHOLESKY_ADJOINT = Family(
 
 
 def cholesky_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    return (apply(CHOLESKY_ADJOINT, (), a.shape, g, y),)
+    return (onto_triangle(apply(CHOLESKY_ADJOINT, (), a.shape, g, y)),)
 
 
 def cholesky_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    s = solve_triangle(y, hermitian(tangents[0]), True)
+    s = solve_triangle(y, of_triangle(tangents[0]), True)
     return y @ half_lower(H(solve_triangle(y, H(s), True)))
 
 
@@ -544,12 +556,12 @@ def eigh_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
         gv = gv + turned_back("np.linalg.eigh", v, *phase_dependence(v, gv), row_of(real_row(params), v))
     m = H(v) @ gv
     inner = matrices_of(gw) + over_gaps("np.linalg.eigh", 0.5 * (m - H(m)), gaps_of(w), m)
-    return (hermitian(v @ inner @ H(v)),)
+    return (onto_triangle(hermitian(v @ inner @ H(v)), params[0] == "U"),)
 
 
 def eigh_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
     w, v = eigh_parts(y, a)
-    d = H(v) @ hermitian(tangents[0]) @ v
+    d = H(v) @ of_triangle(tangents[0], params[0] == "U") @ v
     dv = v @ over_gaps("np.linalg.eigh", d, gaps_of(w), d, True)
     if is_complex(v):
         dv = dv + v * turned("np.linalg.eigh", v, dv, row_of(real_row(params), v))
@@ -568,12 +580,12 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
 
 def eigvalsh_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
     _, v = eigh(a, params[0])
-    return (hermitian((v * g[..., None, :]) @ H(v)),)
+    return (onto_triangle(hermitian((v * g[..., None, :]) @ H(v)), params[0] == "U"),)
 
 
 def eigvalsh_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
     _, v = eigh(a, params[0])
-    return np.real(np.sum(conj(v) * (hermitian(tangents[0]) @ v), axis=-2))
+    return np.real(np.sum(conj(v) * (of_triangle(tangents[0], params[0] == "U") @ v), axis=-2))
 
 
 EIGVALSH = Family("np.linalg.eigvalsh", lambda params, a: np.linalg.eigvalsh(a, params[0]), eigvalsh_vjp, eigvalsh_jvp, "real")
@@ -761,6 +773,8 @@ SVD = Family("np.linalg.svd", evaluate_svd, svd_vjp, svd_jvp)
 @implements(np.linalg.svd, any_kind=True)
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     a = matrix("svd", a)
+    if hermitian:
+        return svd_by_eigh(square("svd", a), compute_uv)
     if not compute_uv:
         return svdvals(a)
     m, n = a.shape[-2:]
@@ -768,6 +782,17 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
         raise refuse("np.linalg.svd with full_matrices=True (the further columns are any basis; use full_matrices=False)")
     k = min(m, n)
     return np.linalg._linalg.SVDResult(*svd_parts(apply(SVD, (), (*a.shape[:-2], m * k + k + k * n), a), a))
+
+
+def svd_by_eigh(a: Any, compute_uv: bool) -> Any:
+    """NumPy's way with ``hermitian=True``: eigenvalues by falling size, their signs with the right vectors."""
+    if not compute_uv:
+        return np.sort(np.abs(np.linalg.eigvalsh(a)), axis=-1)[..., ::-1]
+    w, u = np.linalg.eigh(a)
+    order = np.argsort(np.abs(traced.value_of(w)), axis=-1)[..., ::-1]
+    w = np.take_along_axis(w, order, axis=-1)
+    u = np.take_along_axis(u, order[..., None, :], axis=-1)
+    return np.linalg._linalg.SVDResult(u, np.abs(w), H(u * np.sign(traced.value_of(w))[..., None, :]))
 
 
 def svdvals_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
@@ -892,6 +917,8 @@ PINV = Family("np.linalg.pinv", lambda params, a: np.linalg.pinv(a, **dict(param
 @implements(np.linalg.pinv, any_kind=True)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     a = matrix("pinv", a)
+    if hermitian:
+        a = of_triangle(square("pinv", a))
     params = tuple((k, v) for k, v in (("rcond", rcond), ("rtol", rtol)) if v is not None)
     return apply(PINV, params, (*a.shape[:-2], a.shape[-1], a.shape[-2]), a)
 

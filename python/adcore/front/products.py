@@ -234,7 +234,7 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
         for c, d in zip(letters, a.shape, strict=True):
             if sizes.get(c, d) not in (1, d) and d != 1:
                 raise ValueError(f"einsum: {c} is {sizes[c]} and {d}")
-            sizes[c] = max(sizes.get(c, 1), d)
+            sizes[c] = d if sizes.get(c, 1) == 1 else sizes[c]
     terms = [diagonals(a, letters) for a, letters in zip(arrays, inputs, strict=True)]
     terms = [(traced.broadcast_to(a, tuple(sizes[c] for c in ls)), ls) for a, ls in terms]
     while len(terms) > 1:

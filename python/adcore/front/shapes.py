@@ -374,9 +374,16 @@ def take_along_axis(arr: Any, indices: Any, axis: int = -1) -> Any:
     if axis is None:
         return arr.reshape(-1)[index]
     axis = axis_of(axis, len(arr.shape))
-    grid = list(np.ogrid[tuple(slice(d) for d in index.shape)])
+    return arr[along_axis(arr.shape, index, axis)]
+
+
+def along_axis(shape: tuple[int, ...], index: Any, axis: int) -> tuple[Any, ...]:
+    """The index that reads (or writes) one position along an axis for each position along the others; those broadcast."""
+    if index.ndim != len(shape):
+        raise ValueError(f"{traced.where_text()}`indices` and `arr` must have the same number of dimensions")
+    grid = list(np.ogrid[tuple(slice(d) for d in shape)])
     grid[axis] = index
-    return arr[tuple(grid)]
+    return tuple(grid)
 
 
 @implements(np.repeat)

@@ -1548,7 +1548,7 @@ cdef Trace trace_of(object a, object b):
         if isinstance(b, Traced) and (<Traced>b).trace.depth > trace.depth:
             trace = (<Traced>b).trace
     else:
-        trace = (<Traced>b).trace
+        trace = (<Traced?>b).trace
     if trace.closed:
         trace.check()
     return trace
@@ -1868,6 +1868,8 @@ def elementwise(str name, *args):
     for a in args:
         if isinstance(a, Traced) and (trace is None or (<Traced>a).trace.depth > trace.depth):
             trace = (<Traced>a).trace
+    if trace is None:
+        raise nothing_traced()
     trace.check()
     for k in range(3):
         values[k] = operand_of(trace, args[k])
@@ -2033,6 +2035,8 @@ def matmul(a, b):
 def call(rule, args, tuple shape, dtype=np.float64):
     """An array of this shape, computed by ``rule.evaluate(*args)`` when the program runs."""
     cdef Trace trace = find_trace(args)
+    if trace is None:
+        raise nothing_traced()
     trace.check()
     if not shape:
         raise ValueError("a call gives an array")
@@ -2070,7 +2074,7 @@ cdef int code_of(object dtype) except -1:
     return DTYPE_CODE.get(np.dtype(dtype), -2) if found is None else found
 
 
-def new_array(Trace trace, shape, dtype=np.float64, fill=0.0):
+def new_array(Trace trace not None, shape, dtype=np.float64, fill=0.0):
     """A fresh traced array of this trace, filled with a number or a traced scalar; with None the caller
     writes every element before any is read."""
     cdef int32_t at, value
@@ -2104,16 +2108,22 @@ def makes(dtype):
     return code_of(dtype) in (F64, F32, BOOL)
 
 
-def constant_array(Trace trace, array):
+def constant_array(Trace trace not None, array):
     """A plain array as a traced one: mutable, not differentiated."""
     array = np.asarray(array)
     return wrap(trace, trace.constant(array), array.shape) if array.ndim else as_array(
         make_scalar(trace, trace.number(float(array)), F64, True, float(array)))
 
 
+cdef object nothing_traced():
+    return TypeError(f"{where_text()}none of the arguments is traced")
+
+
 cdef object as_array_of(Trace trace, object x):
     """Anything array-like as a TracedArray of this trace; nested lists may hold traced values."""
     cdef TracedArray array
+    if trace is None:
+        raise nothing_traced()
     if isinstance(x, Traced) and (<Traced>x).trace is not trace:
         return wrap(trace, trace.lift(<Traced>x), x.shape)
     if isinstance(x, TracedArray):
@@ -2291,7 +2301,7 @@ def fresh(x):
     return frozen(<Traced?>x)
 
 
-def scalar(Trace trace, double number, dtype=np.float64):
+def scalar(Trace trace not None, double number, dtype=np.float64):
     """A number as a traced scalar."""
     cdef int code = DTYPE_CODE[np.dtype(dtype)]
     cdef int32_t value = trace.number(number)
@@ -2355,7 +2365,7 @@ def _register():
 _register()
 
 
-def as_traced(Trace trace, x):
+def as_traced(Trace trace not None, x):
     """Anything array-like as a TracedArray of this trace."""
     return as_array_of(trace, x)
 

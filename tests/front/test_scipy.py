@@ -87,6 +87,20 @@ def test_forward_and_reverse_agree(module, name, k):
     np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-9)
 
 
+SEVERAL = [call for call in calls(0) if len(MODULES[call[0]][0][call[1]][call[2]][1]) > 1]
+
+
+@pytest.mark.parametrize("module, name, k", SEVERAL)
+def test_each_argument_alone(module, name, k):
+    """The others are plain arrays then: what is computed of them alone belongs to no recording."""
+    f, args = MODULES[module][0][name][k]
+    y, pull = adcore.vjp(f, *args)
+    seed = tuple(complex_normal(x) for x in y) if isinstance(y, tuple) else complex_normal(y)
+    for j, expected in enumerate(pull(seed)):
+        found = adcore.vjp(lambda x, j=j: f(*args[:j], x, *args[j + 1 :]), args[j])[1](seed)
+        np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-9)
+
+
 @pytest.mark.parametrize("module, name", cases_of(1))
 def test_function_of_values(module, name):
     f, x = MODULES[module][1][name], rng.normal(size=(4, 4))
@@ -164,6 +178,13 @@ def test_multivariate_normal():
         return scipy.stats.multivariate_normal(m, cov).logpdf(x) + one + scipy.stats.multivariate_normal.pdf(x, m, np.abs(m) + 1.0)
 
     check_grads(f, [rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=(3, 3))], order=2, rtol=2e-5, directions=1)
+
+
+def test_multivariate_normal_of_a_constant_covariance():
+    """Crashed: the factor of a plain matrix was recorded, for no recording."""
+    x, m, cov = rng.normal(size=(5, 3)), rng.normal(size=3), np.diag([1.0, 2.0, 3.0])
+    check_grads(lambda x: scipy.stats.multivariate_normal.logpdf(x, m, cov), [x])
+    check_grads(lambda m: scipy.stats.multivariate_normal(m, cov).logpdf(x), [m])
 
 
 prior = scipy.stats.norm(0.3, 2.0)

@@ -5,6 +5,8 @@ import pytest
 import scipy.special
 from adcore.testing import check_grads
 
+import adcore
+
 rng = np.random.default_rng(0)
 v = rng.normal(size=6)
 p = np.abs(v) + 0.5

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..tracer import array as traced
 from .dispatch import METHODS, TABLE, UFUNCS, implements, refuse, values
-from .shapes import finished
+from .shapes import along_axis, axis_of, finished
 
 ew = traced.elementwise
 

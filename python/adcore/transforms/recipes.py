@@ -173,7 +173,7 @@ class Colouring:
     def fill(self, recipe: Recipe) -> None:
         """Write seeds, and where the entries of the pattern are read, into a recipe."""
         row_of = np.repeat(np.arange(self.shape[0], dtype=np.int32), np.diff(self.indptr))
-        single = np.where(self.alone, np.cumsum(self.alone) - 1, -1).astype(np.int32)
+        single = np.where(self.alone, np.cumsum(self.alone, dtype=np.int32) - 1, -1)
         n_single = int(self.alone.sum())
         forward = self.direction == "forward"
         across, along = (self.indices, row_of) if forward else (row_of, self.indices)

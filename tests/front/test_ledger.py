@@ -1,6 +1,7 @@
 """The ledger: every overridable function of NumPy and every ufunc of scipy.special is differentiated, computed on values, or refused
 with a reason; no entry without a test, and what is refused is what tests/known_gaps.txt says."""
 
+import importlib
 import pathlib
 
 import numpy as np
@@ -39,8 +40,19 @@ def test_no_function_is_without_a_case():
     assert sorted(cases.ON_VALUES) == VALUES
 
 
+def is_here(line):
+    """Does the installed NumPy or SciPy have what a line names?"""
+    name = line.partition(":")[0]
+    if name.startswith("ufunc "):
+        return name.removeprefix("ufunc ") in UFUNCS
+    if name.startswith("np."):
+        return name in FUNCTIONS
+    module, _, name = name.rpartition(".")
+    return hasattr(importlib.import_module(module), name)
+
+
 def test_known_gaps_are_exact():
-    assert GAPS.read_text().splitlines() == ledger.gaps()
+    assert [line for line in GAPS.read_text().splitlines() if is_here(line)] == ledger.gaps()
 
 
 def test_every_refusal_has_a_reason():
@@ -48,6 +60,7 @@ def test_every_refusal_has_a_reason():
     assert [n for n in UFUNCS_REFUSED if n not in dispatch.REFUSED] == []
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated", "ignore:Casting complex values to real")
 @pytest.mark.parametrize("name", RECORDED)
 def test_function(name):
     f, x = cases.DIFFERENTIABLE[name]

@@ -97,7 +97,7 @@ def test_each_argument_alone(module, name, k):
     y, pull = adcore.vjp(f, *args)
     seed = tuple(complex_normal(x) for x in y) if isinstance(y, tuple) else complex_normal(y)
     for j, expected in enumerate(pull(seed)):
-        found = adcore.vjp(lambda x, j=j: f(*args[:j], x, *args[j + 1 :]), args[j])[1](seed)
+        (found,) = adcore.vjp(lambda x, j=j: f(*args[:j], x, *args[j + 1 :]), args[j])[1](seed)
         np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-9)
 
 

@@ -55,6 +55,7 @@ def ufunc_methods(v):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape")
 @pytest.mark.parametrize("f, x", [(diagonal_sees_writes, A), (flat_of_a_transpose, A), (rows_in_a_loop, A), (shape_in_place, A),
                                   (ufunc_methods, v)], ids=lambda c: getattr(c, "__name__", ""))  # fmt: skip
 def test_gradient(f, x):

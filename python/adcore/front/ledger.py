@@ -36,7 +36,9 @@ def functions() -> dict[str, Any]:
 
 
 def ufuncs() -> dict[str, Any]:
-    return {u.__name__: u for u in sorted(get_overridable_numpy_ufuncs(), key=lambda u: str(u.__name__))}
+    """NumPy's ufuncs by name; not those that only serve a function of the same name."""
+    found = sorted(get_overridable_numpy_ufuncs(), key=lambda u: str(u.__name__))
+    return {u.__name__: u for u in found if getattr(np, u.__name__, u) is u}
 
 
 def ufunc_status(uf: Any) -> str:

@@ -666,8 +666,12 @@ def eigvals_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
 EIGVALS = Family("np.linalg.eigvals", lambda params, a: np.linalg.eigvals(a), eigvals_vjp, eigvals_jvp, "complex")
 
 
+# since NumPy 2.5 the eigenvalues of a real matrix are complex, real or not
+MAY_BE_REAL = np.linalg.eigvals(np.eye(1)).dtype.kind == "f"
+
+
 def is_real(a: Any, w: Any) -> bool:
-    """Has a real matrix real eigenvalues? As in NumPy, that decides of the kind of the result."""
+    """Has a real matrix real eigenvalues? Where the kind of the result depends on values, that decides."""
     return not is_complex(a) and bool(np.all(w.imag == 0.0))
 
 
@@ -675,14 +679,14 @@ def is_real(a: Any, w: Any) -> bool:
 def eig(a: Any) -> Any:
     a = square("eig", a)
     w, v = complex_eig(a)
-    return np.linalg._linalg.EigResult(*((w.real, v.real) if is_real(a, w) else (w, v)))
+    return np.linalg._linalg.EigResult(*((w.real, v.real) if MAY_BE_REAL and is_real(a, w) else (w, v)))
 
 
 @implements(np.linalg.eigvals, any_kind=True)
 def eigvals(a: Any) -> Any:
     a = square("eigvals", a)
     w = apply(EIGVALS, (), a.shape[:-1], a)
-    return w.real if is_real(a, w) else w
+    return w.real if MAY_BE_REAL and is_real(a, w) else w
 
 
 # -- singular values -----------------------------------------------------------------------------------------

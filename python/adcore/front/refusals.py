@@ -11,7 +11,7 @@ refused("its arguments are dates", "busday_count", "busday_offset", "is_busday",
 refused("roots may be complex, and multiple ones have no derivative: use np.linalg.eigvals of the companion matrix", "roots")
 refused("its result is complex", "sort_complex")
 refused("it makes arrays from indices alone: call the function on np.indices(...)", "fromfunction")
-refused("write it with np.polyval", "polynomial.polynomial.polyval2d", "polynomial.polynomial.polygrid2d")
+refused("write it with np.polyval", *(f"polynomial.polynomial.{name}" for name in ("polyval2d", "polygrid2d", "polyvalnd", "polygridnd")))
 REFUSED_MODULES.update(
     {
         "numpy.lib.recfunctions": "its arrays are structured: differentiate the fields",

@@ -6,11 +6,12 @@ import importlib
 import types
 from typing import Any
 
+import numpy as np
 import numpy.char
 import numpy.fft
 import numpy.lib.recfunctions
 import numpy.polynomial
-import numpy.strings  # noqa: F401  (modules that NumPy loads when they are first used, so that the list is complete)
+import numpy.strings
 from numpy.testing.overrides import get_overridable_numpy_array_functions, get_overridable_numpy_ufuncs
 
 from ..tracer import array as traced

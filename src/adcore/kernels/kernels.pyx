@@ -36,6 +36,7 @@ cdef extern from *:
 
 cdef extern from "ad_kernels.h":
     ctypedef void (*ad_elementwise_fn)(double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
+    ctypedef void (*ad_pair_fn)(double *, double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_run_fn)(double *, Py_ssize_t, const int32_t *, const int32_t *, const int32_t *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_load_fn)(double *, const char *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
     ctypedef void (*ad_store_fn)(char *, const double *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
@@ -43,6 +44,7 @@ cdef extern from "ad_kernels.h":
         int checked, noalias, isa
         ad_elementwise_fn *elementwise
         ad_run_fn *run
+        ad_pair_fn *pair
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn store[4][5]
@@ -282,8 +284,34 @@ cdef inline double folded(double a, double b, int mode) noexcept nogil:
     return a * b
 
 
+cdef inline double greatest(const_rp x, Py_ssize_t n, int mode) noexcept nogil:
+    """Maximum or minimum of a row, n >= 16, in sixteen lanes; the NaNs, which lose here, are kept beside. Inlined with
+    mode a constant."""
+    cdef double[16] lane
+    cdef double[16] poison
+    cdef Py_ssize_t i, j
+    for j in range(16):
+        lane[j] = x[j]
+        poison[j] = 0.0
+    for i in range(0, n - 15, 16):
+        for j in range(16):
+            poison[j] = x[i + j] if x[i + j] != x[i + j] else poison[j]
+            if mode == MAX:
+                lane[j] = lane[j] if lane[j] > x[i + j] else x[i + j]
+            else:
+                lane[j] = lane[j] if lane[j] < x[i + j] else x[i + j]
+    for j in range(16):
+        if poison[j] != 0.0:
+            return poison[j]
+    for i in range(n & ~<Py_ssize_t>15, n):
+        lane[i & 15] = folded(lane[i & 15], x[i], mode)
+    for j in range(1, 16):
+        lane[0] = folded(lane[0], lane[j], mode)
+    return lane[0]
+
+
 cdef inline double fold_dense(const_rp x, Py_ssize_t n, int mode) noexcept nogil:
-    """Maximum, minimum or product of a row, n > 0, in eight lanes; inlined with mode a constant."""
+    """Maximum, minimum or product of a row, n > 0; inlined with mode a constant."""
     cdef double[8] lane
     cdef Py_ssize_t i, j
     cdef double value = x[0]
@@ -291,16 +319,20 @@ cdef inline double fold_dense(const_rp x, Py_ssize_t n, int mode) noexcept nogil
         for i in range(1, n):
             value = folded(value, x[i], mode)
         return value
+    if mode == MAX:
+        return greatest(x, n, MAX)
+    if mode == MIN:
+        return greatest(x, n, MIN)
     for j in range(8):
         lane[j] = x[j]
     for i in range(8, n & ~<Py_ssize_t>7, 8):
         for j in range(8):
-            lane[j] = folded(lane[j], x[i + j], mode)
+            lane[j] *= x[i + j]
     for i in range(n & ~<Py_ssize_t>7, n):
-        lane[i & 7] = folded(lane[i & 7], x[i], mode)
+        lane[i & 7] *= x[i]
     value = lane[0]
     for j in range(1, 8):
-        value = folded(value, lane[j], mode)
+        value *= lane[j]
     return value
 
 
@@ -333,6 +365,9 @@ cdef inline void fold_row(memory_t *y, const_rp x, Py_ssize_t n, Py_ssize_t stri
     cdef Py_ssize_t i
     if stride == 0:
         y[0] = <memory_t>folded(fold_dense(x, n, mode), <double>y[0], mode)
+    elif stride == 1:
+        for i in range(n):
+            y[i] = <memory_t>folded(x[i], <double>y[i], mode)
     else:
         for i in range(n):
             y[i * stride] = <memory_t>folded(x[i], <double>y[i * stride], mode)
@@ -474,54 +509,69 @@ cdef inline bint bad_index(int64_t index, Py_ssize_t inner, Py_ssize_t size) noe
     return AD_CHECKED and (index < 0 or index > size - inner)    # not index + inner: it may overflow
 
 
-cdef int gather(rp y, const_rp base, const int64_t *index, Py_ssize_t m, Py_ssize_t inner,
-                Py_ssize_t size) noexcept nogil:
+cdef enum:
+    GATHER = 0
+    SCATTER = 1
+    PUT = 2
+
+
+cdef inline int move_rows(rp base, rp x, const int64_t *index, Py_ssize_t m, Py_ssize_t inner, Py_ssize_t size, int what) noexcept nogil:
+    """Rows between x and where they belong in base; inlined with what a constant, and inner where it is small."""
     cdef Py_ssize_t k, j
-    cdef int64_t at
     cdef int bad = 0
-    if AD_CHECKED and size < inner:
-        return m > 0
-    if inner == 1:
-        for k in range(m):
-            at = index[k]
-            if bad_index(at, 1, size):
-                bad = 1
-                at = 0
-            y[k] = base[at]
-        return bad
     for k in range(m):
         if bad_index(index[k], inner, size):
             bad = 1
             continue
         for j in range(inner):
-            y[k * inner + j] = base[index[k] + j]
+            if what == GATHER:
+                x[k * inner + j] = base[index[k] + j]
+            elif what == SCATTER:
+                base[index[k] + j] += x[k * inner + j]
+            else:
+                base[index[k] + j] = x[k * inner + j]
+    return bad
+
+
+cdef inline int move(double *base, double *x, const int64_t *index, Py_ssize_t m, Py_ssize_t inner, Py_ssize_t size,
+                     int what) noexcept nogil:
+    if inner == 1:
+        return move_rows(base, x, index, m, 1, size, what)
+    if inner == 2:
+        return move_rows(base, x, index, m, 2, size, what)
+    if inner == 3:
+        return move_rows(base, x, index, m, 3, size, what)
+    if inner == 4:
+        return move_rows(base, x, index, m, 4, size, what)
+    return move_rows(base, x, index, m, inner, size, what)
+
+
+cdef int gather(rp y, const_rp base, const int64_t *index, Py_ssize_t m, Py_ssize_t inner,
+                Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef int64_t at
+    cdef int bad = 0
+    if AD_CHECKED and size < inner:
+        return m > 0
+    if inner > 1:
+        return move(<double *>base, y, index, m, inner, size, GATHER)
+    for k in range(m):
+        at = index[k]
+        if bad_index(at, 1, size):
+            bad = 1
+            at = 0
+        y[k] = base[at]
     return bad
 
 
 cdef int scatter_add(rp base, const_rp x, const int64_t *index, Py_ssize_t m, Py_ssize_t inner,
                      Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t k, j
-    cdef int bad = 0
-    for k in range(m):
-        if bad_index(index[k], inner, size):
-            bad = 1
-            continue
-        for j in range(inner):
-            base[index[k] + j] += x[k * inner + j]
-    return bad
+    return move(base, <double *>x, index, m, inner, size, SCATTER)
 
 
 cdef int put(rp base, const_rp x, const int64_t *index, Py_ssize_t m, Py_ssize_t inner,
              Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t k, j
-    cdef int bad = 0
-    for k in range(m):
-        if bad_index(index[k], inner, size):
-            bad = 1
-            continue
-        for j in range(inner):
-            base[index[k] + j] = x[k * inner + j]
-    return bad
+    return move(base, <double *>x, index, m, inner, size, PUT)
 
 
 cdef void cumsum(rp y, const_rp x, Py_ssize_t outer, Py_ssize_t n, Py_ssize_t inner, int reverse) noexcept nogil:

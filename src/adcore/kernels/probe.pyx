@@ -9,11 +9,12 @@ cimport numpy as cnp
 
 import numpy as np
 
-from adcore.optable.opcodes cimport AD_N_ELEMENTWISE
+from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS
 
 cnp.import_array()
 
 cdef extern from "ad_kernels.h":
+    ctypedef void (*ad_pair_fn)(double *, double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_elementwise_fn)(double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_run_fn)(double *, Py_ssize_t, const int32_t *, const int32_t *, const int32_t *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_load_fn)(double *, const char *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
@@ -22,6 +23,7 @@ cdef extern from "ad_kernels.h":
         int checked, noalias, isa
         ad_elementwise_fn *elementwise
         ad_run_fn *run
+        ad_pair_fn *pair
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn store[4][5]
@@ -76,6 +78,20 @@ def elementwise(table, Py_ssize_t opcode, *arguments):
     y = result
     t.elementwise[opcode](&y[0], &x1[0], &x2[0], &x3[0], result.size)
     return result
+
+
+def pair(table, Py_ssize_t number, x):
+    """Both values of a row of ``optable.PAIRS`` over a vector."""
+    cdef const ad_kernel_table *t = open_table(table)
+    cdef double[::1] x1, y, z
+    if not 0 <= number < AD_N_PAIRS:
+        raise ValueError(f"there is no pair {number}")
+    array = np.array(x, float).ravel()
+    first, second = np.empty(array.size), np.empty(array.size)
+    if array.size:
+        x1, y, z = array, first, second
+        t.pair[number](&y[0], &z[0], &x1[0], array.size)
+    return first, second
 
 
 def run(table, Py_ssize_t opcode, values, *indices):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from .row import Row
 
 try:
-    from ._generated import FIELDS, TEMPLATES  # the rows as the build wrote them: parsing takes 10 ms
+    from ._generated import FIELDS, PAIRS, TEMPLATES  # the rows as the build wrote them: parsing takes 10 ms
 except ModuleNotFoundError:
     from .language import as_template
-    from .rows import ROWS
+    from .rows import PAIRS, ROWS
 
     TEMPLATES = [[as_template(p) for p in row.partials] for row in ROWS if row.kind == "elementwise"]
 else:
@@ -44,4 +44,4 @@ def templates():
     return TEMPLATES
 
 
-__all__ = ["NAMES", "N_ELEMENTWISE", "OPCODE", "ROW", "ROWS", "TEMPLATES", "UFUNC_OP", "Row", "templates"]
+__all__ = ["NAMES", "N_ELEMENTWISE", "OPCODE", "PAIRS", "ROW", "ROWS", "TEMPLATES", "UFUNC_OP", "Row", "templates"]

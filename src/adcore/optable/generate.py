@@ -10,7 +10,7 @@ import dataclasses
 import pathlib
 import sys
 
-from . import N_ELEMENTWISE, NAMES, ROWS, TEMPLATES, language
+from . import N_ELEMENTWISE, NAMES, PAIRS, ROW, ROWS, TEMPLATES, language
 from .language import in_c
 
 MAIN = """
@@ -61,6 +61,27 @@ cdef void run_{name}(double *s, Py_ssize_t y, const int32_t *x1, const int32_t *
         s[y + k] = {call}
 """
 
+# the compiler finds what the two have in common
+PAIR = """
+cdef void main_{name}(rp y, rp z, const_rp x1, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+{body}
+
+cdef void pair_{name}(rp y, rp z, const_rp x1, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t whole = n & ~<Py_ssize_t>7
+    cdef double[8] b1
+    cdef double[8] first
+    cdef double[8] second
+    main_{name}(y, z, x1, whole)
+    if whole != n:
+        n -= whole
+        tail_in(b1, x1 + whole, n)
+        main_{name}(first, second, b1, 8)
+        memcpy(y + whole, first, n * 8)
+        memcpy(z + whole, second, n * 8)
+
+"""
+
 CHEAP = {
     "add",
     "sub",
@@ -107,15 +128,26 @@ def kernel(row):
     return MAIN.format(name=name, body=loop, tail_in=tail) + run.format(name=name, call=f"{function}({gathered})", gather=gather)
 
 
+def pair_kernel(first, second):
+    """The loop that computes two rows of one argument."""
+    narrow = ROW[first.upper()].narrow
+    loop = f"    for i in range(n & ~<Py_ssize_t>7):\n        y[i] = c_{first}(x1[i])\n        z[i] = c_{second}(x1[i])\n"
+    if narrow:
+        slow = f"            y[i] = ad_safe_{first}(x1[i])\n            z[i] = ad_safe_{second}(x1[i])\n"
+        loop = f"    if not {narrow}(x1, n):\n        for i in range(n):\n{slow}        return\n{loop}"
+    return PAIR.format(name=f"{first}_{second}", body=loop)
+
+
 def main(directory):
     where = pathlib.Path(directory)
     (where / "adcore" / "optable").mkdir(parents=True, exist_ok=True)
     elementwise = ROWS[:N_ELEMENTWISE]
     header = ["/* generated from the op table */", "#ifndef AD_OPCODES_H", "#define AD_OPCODES_H", "enum {"]
     header += [f"    AD_OP_{name} = {number}," for number, name in enumerate(NAMES)]
-    header += [f"    AD_N_OPS = {len(NAMES)}", "};", f"#define AD_N_ELEMENTWISE {N_ELEMENTWISE}", "#endif", ""]
+    header += [f"    AD_N_OPS = {len(NAMES)}", "};", f"#define AD_N_ELEMENTWISE {N_ELEMENTWISE}"]
+    header += [f"#define AD_N_PAIRS {len(PAIRS)}", "#endif", ""]
     write(where / "ad_opcodes.h", "\n".join(header))
-    pxd = ["cdef enum:", f"    AD_N_ELEMENTWISE = {N_ELEMENTWISE}", f"    AD_N_OPS = {len(NAMES)}"]
+    pxd = ["cdef enum:", f"    AD_N_ELEMENTWISE = {N_ELEMENTWISE}", f"    AD_N_PAIRS = {len(PAIRS)}", f"    AD_N_OPS = {len(NAMES)}"]
     pxd += [f"    AD_OP_{name} = {number}" for number, name in enumerate(NAMES)]
     write(where / "adcore" / "optable" / "opcodes.pxd", "\n".join(pxd) + "\n")
     fields = [tuple(getattr(row, f.name) for f in dataclasses.fields(row)) for row in ROWS]
@@ -123,7 +155,7 @@ def main(directory):
         where / "adcore" / "optable" / "_generated.py",
         '"""Generated from rows.py: fields of each row, and its templates."""\n\n'
         "from math import inf, nan  # noqa: F401\n\n"
-        f"FIELDS = {fields!r}\nTEMPLATES = {TEMPLATES!r}\n",
+        f"FIELDS = {fields!r}\nPAIRS = {PAIRS!r}\nTEMPLATES = {TEMPLATES!r}\n",
     )
     write(where / "adcore" / "__init__.pxd", "")
     write(where / "adcore" / "optable" / "__init__.pxd", "")
@@ -150,11 +182,12 @@ def main(directory):
         pxi.append(f"    double c_{row.name}({params}) noexcept nogil")
         if row.narrow:
             pxi.append(f"    double ad_safe_{row.name}({params}) noexcept nogil")
-    pxi += [kernel(row) for row in elementwise]
+    pxi += [kernel(row) for row in elementwise] + [pair_kernel(*pair) for pair in PAIRS]
     pxi += ["", "cdef void fill_elementwise(ad_kernel_table *table) noexcept:"]
     for number, row in enumerate(elementwise):
         pxi.append(f"    table.elementwise[{number}] = <ad_elementwise_fn>ew_{row.name}")
         pxi.append(f"    table.run[{number}] = run_{row.name}")
+    pxi += [f"    table.pair[{number}] = <ad_pair_fn>pair_{'_'.join(pair)}" for number, pair in enumerate(PAIRS)]
     write(where / "elementwise.pxi", "\n".join(pxi) + "\n")
 
 

@@ -16,6 +16,8 @@ from . import language
 from .row import INF, Row
 
 ROWS: list[Row] = []
+# rows of one argument that share most of their work: where a block computes both, one kernel does
+PAIRS = (("sin", "cos"), ("sinh", "cosh"))
 
 
 def signature(text):

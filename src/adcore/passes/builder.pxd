@@ -52,6 +52,7 @@ cdef class Builder:
     cdef int32_t through_updates(self, uint8_t dtype, int32_t base, int32_t x, int64_t offset,
                                  const int64_t *strides, int depth) except -2
     cdef bint covers(self, int32_t base, int32_t x, int64_t offset, const int64_t *strides) noexcept
+    cdef bint holds(self, int32_t base, int32_t x, int64_t offset, const int64_t *strides) noexcept
     cdef bint unread(self, int32_t value) noexcept
     cdef int32_t sum_of_full(self, uint8_t dtype, int32_t x, int32_t shape, int64_t offset,
                              const int64_t *strides) except -2

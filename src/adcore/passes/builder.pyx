@@ -651,6 +651,8 @@ cdef class Builder:
                     return found
                 ints = self.out.ints
             elif op == AD_OP_UPDATE:
+                if self.holds(base, x, offset, own):
+                    return base
                 below = self.out.code[base]
                 if below.op == AD_OP_UPDATE and same_shape(ints, self.out.code[below.x2].shape, space):
                     if (maps_equal(ndim, ints + space + 1, offset, own, ints[below.param], ints + below.param + 1)
@@ -667,6 +669,14 @@ cdef class Builder:
         if base < 0:
             return self.append(op, dtype, 1, x, -1, -1, shape, self.add_map(offset, own, ndim))
         return self.append(op, dtype, 2, base, x, -1, shape, self.add_map(offset, own, ndim))
+
+    cdef bint holds(self, int32_t base, int32_t x, int64_t offset, const int64_t *strides) noexcept:
+        """Is x read from where it would be written, so that ``update(base, x; map)`` is the base itself?"""
+        cdef const int64_t *ints = self.out.ints
+        cdef const Instr *read = &self.out.code[x]
+        cdef const Instr *below = &self.out.code[base]
+        return (read.op == AD_OP_VIEW and read.x1 == base and read.dtype == below.dtype and maps_equal(
+            ints[read.shape], ints + read.shape + 1, offset, strides, ints[read.param], ints + read.param + 1))
 
     cdef bint unread(self, int32_t value) noexcept:
         """Is it certain that no instruction reads the value yet? Looks at the last few only.

@@ -65,6 +65,10 @@ cdef class Fusion:
     cdef uint8_t *kept          # a view that is copied, because its array is written over before it is read
     cdef int32_t *base_user     # the first store that starts from the value
     cdef int32_t *last_user
+    cdef uint8_t *n_stores      # how many stores start from the value, up to 2
+    cdef uint8_t *elsewhere     # a view that others than blocks read
+    cdef int32_t *first_view    # views of a value that nobody needs in memory, a list through next_view
+    cdef int32_t *next_view
     cdef int32_t *group_of      # -1: no group (leaf, or reached through a map)
     cdef int32_t *next_member
     cdef int32_t *n_users
@@ -88,6 +92,9 @@ cdef class Fusion:
     cdef void keep(self, int32_t view) noexcept
     cdef int add_reader(self, int32_t root, int32_t group, uint8_t whole, int64_t offset,
                         const int64_t *strides, int32_t space) except -1
+    cdef int32_t root_in(self, int32_t value, int32_t group, bint own=*) noexcept
+    cdef int32_t before_group(self, int32_t value, int32_t group) noexcept
+    cdef bint only_rewritten(self, int32_t base, int32_t group) noexcept
 
     cdef inline bint in_register(self, int32_t root, int32_t group) noexcept:
         """Is the value in a register while this group runs?"""

@@ -27,13 +27,13 @@ from adcore.tape.program cimport Instr, arg, n_args, same_shape, size_at
 from adcore.tape.shelf cimport shelf_free, shelf_init, shelf_take, shelf_take_numbers
 
 cdef enum:
-    COLUMNS_BYTES = 48      # of all columns together, for one instruction
+    COLUMNS_BYTES = 58      # of all columns together, for one instruction
     MEMBERS_MAX = 96        # instructions that a group of whole blocks holds: bounds its registers
     SHORT_MEMBERS = 1536    # of a group over few elements
     CANDIDATES = 32         # groups of a space that are looked at
     TRIES = 8               # groups that are tried for a store before a new one is opened
     READERS_MAX = 256       # reads of a base that are looked at before the answer is "perhaps"
-    KEEP = 4                # times smaller than its array a view is that is copied rather than the array
+    KEEP = 4                # a view smaller than its array by more than that is copied rather than the array
     NOBODY = -1             # who wants a value, as sinking sees it
     SEVERAL = -2
 
@@ -87,6 +87,10 @@ cdef class Fusion:
         self.is_output = <uint8_t *>shelf_take(&self.shelf, n, 1)
         self.prepared = <uint8_t *>shelf_take(&self.shelf, n, 1)
         self.kept = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.n_stores = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.elsewhere = <uint8_t *>shelf_take(&self.shelf, n, 1)
+        self.first_view = <int32_t *>shelf_take_numbers(&self.shelf, n)
+        self.next_view = <int32_t *>shelf_take_numbers(&self.shelf, n)
         self.last_user = <int32_t *>shelf_take(&self.shelf, n, sizeof(int32_t))
         self.n_users = <int32_t *>shelf_take(&self.shelf, n, sizeof(int32_t))
         self.base_user = <int32_t *>shelf_take_numbers(&self.shelf, n)
@@ -172,12 +176,46 @@ cdef class Fusion:
         self.first_reader[root] = <int32_t>(self.readers.n - 1)
         return 0
 
+    cdef int32_t root_in(self, int32_t value, int32_t group, bint own=False) noexcept:
+        """The value whose memory a member of the group reads.
+
+        That is the root, or the version from before the root's group, where that group itself writes the root, elsewhere
+        than the view looks: so the butterflies of ``even, odd = even + odd, even - odd`` are one group. A version that
+        its group overwrites is not there for later groups either.
+        """
+        cdef int32_t root = self.root_of(value, own), made = self.group_of[root], next_ = self.base_user[root]
+        if self.reach[value] != THROUGH or self.role[root] != STORED or made < 0:
+            return root
+        if made != group and (next_ < 0 or self.group_of[next_] != made):
+            return root
+        return self.before_group(value, made)
+
+    cdef int32_t before_group(self, int32_t value, int32_t group) noexcept:
+        """The version of a view's root from before a group that writes none of what the view reads; else the root."""
+        cdef const int64_t *ints = self.program.ints
+        cdef int32_t root = self.root[value], at = root, space
+        cdef const Instr *instr = &self.program.code[value]
+        cdef const Instr *store
+        space = (<Seed *>self.groups.data)[group].space
+        if not same_shape(ints, instr.shape, space) or (self.tiling is not None and self.tiling.step[value]):
+            return root
+        while self.group_of[at] == group:
+            store = &self.program.code[at]
+            if (self.role[at] != STORED or store.nargs != 2 or self.prepared[store.x1]
+                    or self.program.code[store.x1].dtype != store.dtype
+                    or (self.tiling is not None and (self.tiling.step[at] or self.tiling.carried[at]))
+                    or not maps_disjoint(ints[space], ints + space + 1, ints[instr.param], ints + instr.param + 1,
+                                         ints[store.param], ints + store.param + 1)):
+                return root
+            at = store.x1
+        return root if self.role[at] == FILLED else at
+
     cdef bint may_run_in_place(self, int32_t store) noexcept:
         """May this store write over its base, because nobody reads the base any more?"""
         cdef Instr *instr = &self.program.code[store]
         cdef int32_t base = arg(instr, self.program.ints, 0)
         cdef int32_t group = self.group_of[store]
-        cdef int32_t space, at
+        cdef int32_t space, at, later
         cdef const int64_t *ints = self.program.ints
         cdef Reader *reader
         cdef uint8_t role = self.role[base]
@@ -196,9 +234,13 @@ cdef class Fusion:
                 return False
             if reader.strides == NULL:
                 return False
-            if not same_index_only(ints[space], ints + space + 1, reader.offset, reader.strides,
-                                   ints[instr.param], ints + instr.param + 1):
-                return False
+            later = store                       # and the stores that follow it in the group, which run in place on it
+            while later >= 0 and self.group_of[later] == group and self.role[later] == STORED:
+                instr = &self.program.code[later]
+                if not same_index_only(ints[space], ints + space + 1, reader.offset, reader.strides,
+                                       ints[instr.param], ints + instr.param + 1):
+                    return False
+                later = self.base_user[later]
         return True
 
     # -- placing -------------------------------------------------------------
@@ -311,7 +353,7 @@ cdef class Fusion:
                     self.add_base(instr.x1, group)
             for k in range(n - 1 if role == STORED else 0, n):
                 x = self.read_by(value, k)
-                root = self.root_of(x, x == value)
+                root = self.root_in(x, group, x == value)
                 operand = self.operand(x, x == value)
                 if operand.scalar or placing and not self.rewritten[root] or (
                         operand.direct and self.in_register(root, group)):
@@ -343,7 +385,7 @@ cdef class Fusion:
         cdef uint8_t role = self.role[value]
         cdef int k, n = 1 if role == MAPPED or role == FILLED else n_args(instr)
         cdef int32_t x, root
-        cdef bint stored = role == STORED, matters = stored
+        cdef bint stored = role == STORED, matters = stored, within
         if instr.op == AD_OP_EMPTY:
             n = 0
         for k in range(first_arg, n):
@@ -351,7 +393,9 @@ cdef class Fusion:
             root = self.root_of(x, x == value)
             group = self.group_of[root]
             if group >= 0:
-                earliest = max(earliest, group if self.reach_of(x, x == value) == DIRECT and self.in_register(root, group) else group + 1)
+                within = (self.in_register(root, group) if self.reach_of(x, x == value) == DIRECT
+                          else self.can_join(group, BLOCKS, space) and self.root_in(x, group, x == value) != root)
+                earliest = max(earliest, group if within else group + 1)
             matters |= self.rewritten[root]
         if stored and first_arg == 1:
             earliest = self.after_base(value, earliest, &candidate)
@@ -378,7 +422,8 @@ cdef class Fusion:
 
     cdef int32_t after_base(self, int32_t store, int32_t earliest, int32_t *chained) noexcept:
         """First group for a store given its base; or the base's own group, when both are stores
-        of one group that commute (both add) or touch different elements."""
+        of one group that commute (both add), touch different elements, or the same one with each index: stores of
+        a block are made in their order."""
         cdef Instr *instr = &self.program.code[store]
         cdef int32_t base = instr.x1, group, at = base, space = self.space_of(store)
         cdef Instr *below = &self.program.code[base]
@@ -400,14 +445,14 @@ cdef class Fusion:
             chained[0] = group
             while True:
                 below = &self.program.code[at]
-                if self.role[at] != STORED or self.n_users[at] != 1 or self.is_output[at]:
+                if self.role[at] != STORED or not self.only_rewritten(at, group):
                     chained[0] = -1
                     break
                 other_adds = below.op in (AD_OP_ACCUMULATE, AD_OP_SUM)
                 if below.op not in (AD_OP_ACCUMULATE, AD_OP_SUM, AD_OP_UPDATE):
                     chained[0] = -1
                     break
-                if not (adds and other_adds) and not maps_disjoint(
+                if not (adds and other_adds) and not same_index_only(
                         ints[space], ints + space + 1, ints[instr.param], ints + instr.param + 1,
                         ints[below.param], ints + below.param + 1):
                     chained[0] = -1
@@ -420,6 +465,25 @@ cdef class Fusion:
             if chained[0] >= 0 and self.clobbers(store, group):
                 chained[0] = -1
         return max(earliest, self.after(base, False))
+
+    cdef bint only_rewritten(self, int32_t base, int32_t group) noexcept:
+        """Is a version that this group makes needed for nothing but the next store, so that the group may overwrite it?
+
+        Views of it are no obstacle when blocks alone read them, and what they read was there before the group.
+        """
+        cdef int32_t view = self.first_view[base], views = 0
+        if self.is_output[base]:
+            return False
+        if self.n_users[base] == 1:
+            return True
+        if self.n_stores[base] != 1 or self.last_use[base] > group:
+            return False
+        while view >= 0:
+            if self.elsewhere[view] or self.demanded[view] or self.reach[view] != THROUGH or self.before_group(view, group) == base:
+                return False
+            views += 1
+            view = self.next_view[view]
+        return self.n_users[base] == views + 1
 
     cdef bint clobbers(self, int32_t store, int32_t group) noexcept:
         """Would an in-place store in this group overwrite what other blocks of it still read? True when not sure."""
@@ -519,6 +583,8 @@ cdef class Fusion:
                 for k in range(n):
                     x = self.read_by(<int32_t>i, k)
                     root = self.root[x]
+                    if self.root_in(x, group) != root:
+                        shared = 2              # what it reads will be written over
                     if (self.reach[x] == DIRECT and wanted[root] != NOBODY and wanted[root] != target
                             and self.in_register(root, group)):
                         shared += 1
@@ -624,10 +690,16 @@ cdef class Fusion:
                 value = arg(instr, self.program.ints, 0)
                 self.base_user[value] = <int32_t>i
                 self.rewritten[value] = 1
+                self.n_stores[value] = min(self.n_stores[value] + 1, 2)
+            if own == MAPPED:
+                self.next_view[i] = self.first_view[instr.x1]
+                self.first_view[instr.x1] = <int32_t>i
             for k in range(n_args(instr)):
                 value = arg(instr, self.program.ints, k)
                 self.n_users[value] += 1
                 self.last_user[value] = max(self.last_user[value], <int32_t>i)
+                if own != COMPUTED and (own != STORED or k < instr.nargs - 1):
+                    self.elsewhere[value] = 1
                 role = self.role[value]
                 if role != MAPPED and role != FILLED or self.program.ints[self.program.code[value].shape] == 0:
                     continue
@@ -654,7 +726,7 @@ cdef class Fusion:
         cdef const int64_t *ints = self.program.ints
         if (store >= 0 and self.last_user[view] > store and ints[instr.shape] > 0
                 and self.role[instr.x1] != LEAF and self.role[instr.x1] != FILLED
-                and KEEP * size_at(ints, instr.shape) <= size_at(ints, self.program.code[instr.x1].shape)):
+                and KEEP * size_at(ints, instr.shape) < size_at(ints, self.program.code[instr.x1].shape)):
             self.kept[view] = self.demanded[view] = 1
             self.root[view] = view
             self.reach[view] = DIRECT

@@ -3,13 +3,13 @@
 from cython cimport final
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from adcore.optable.opcodes cimport (
-    AD_OP_ACCUMULATE, AD_OP_CALL, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
+    AD_N_ELEMENTWISE, AD_OP_ACCUMULATE, AD_OP_CALL, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
     AD_OP_GATHER, AD_OP_IDENTITY, AD_OP_INPUT, AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_PACK,
     AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
-    AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_VIEW,
+    AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
 )
 from adcore.plan.fuse cimport (
     BLOCKS, COMPUTED, DIRECT, FILLED, Fusion, LEAF, LoopGroups, MAPPED, Operand, SCALARS, STORED, Seed, fuse,
@@ -23,7 +23,7 @@ from adcore.plan.split cimport split_steps
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init, pool_more
 from adcore.plan.recompute cimport recompute
 from adcore.plan.tiles cimport tile
-from adcore.tape.maps cimport maps_disjoint
+from adcore.tape.maps cimport maps_disjoint, maps_equal
 from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args
 from adcore.tape.shelf cimport Shelf, shelf_free, shelf_init, shelf_take, shelf_take_numbers
 
@@ -41,6 +41,15 @@ cdef enum:
     VECTOR = 8
     SHORT_ROW = 32          # rows below this are always packed
     PACKING = 20            # elements packed in the time of one more call of a kernel
+
+cdef uint16_t[AD_N_ELEMENTWISE] partner_of      # of an op in a pair, 0: of none
+cdef uint16_t[AD_N_ELEMENTWISE] pair_of
+memset(partner_of, 0, sizeof(partner_of))
+for number, (first, second) in enumerate(optable.PAIRS):
+    partner_of[<int>optable.OPCODE[first.upper()]] = optable.OPCODE[second.upper()]
+    partner_of[<int>optable.OPCODE[second.upper()]] = optable.OPCODE[first.upper()]
+    pair_of[<int>optable.OPCODE[first.upper()]] = AD_N_ELEMENTWISE + number
+    pair_of[<int>optable.OPCODE[second.upper()]] = AD_N_ELEMENTWISE + number
 
 DTYPES = ("float64", "float32", "bool", "int64")
 
@@ -681,7 +690,7 @@ cdef class Lowering:
 
     cdef int32_t lane_for(self, int32_t value, int32_t group, int32_t space, bint own=False) except -1:
         """The register that holds what is read, loading it when the group has not yet."""
-        cdef int32_t at, head, lane, root = self.fusion.root_of(value, own)
+        cdef int32_t at, head, lane, root = self.fusion.root_in(value, group, own)
         cdef Operand operand
         cdef Loaded *loaded
         cdef Access *access
@@ -783,12 +792,13 @@ cdef class Lowering:
         step.n_loads = <int32_t>self.plan.accesses.n - step.first_load
         step.n_ops = <int32_t>(op - (<VmOp *>self.plan.ops.data)) - step.first_op
         self.plan.ops.n = step.first_op + step.n_ops
+        self.pair_ops(step)
         step.first_store = <int32_t>self.plan.accesses.n
         # 2. writes, after all reads of the block
         value = seed.head
         while value >= 0:
             if self.fusion.in_memory[value] and self.lane_of[value] >= 0:
-                self.lower_store(value, space)
+                self.lower_store(value, space, group)
             value = self.fusion.next_member[value]
         step.n_stores = <int32_t>self.plan.accesses.n - step.first_store
         step.n_fills = <int32_t>self.plan.fills.n - step.first_fill
@@ -796,13 +806,72 @@ cdef class Lowering:
         self.give_registers(where)
         return 0
 
-    cdef int lower_store(self, int32_t value, int32_t space) except -1:
+    cdef int pair_ops(self, Step *step) except -1:
+        """Let one kernel compute two functions of one register that share their work (``optable.PAIRS``)."""
+        cdef VmOp *ops = (<VmOp *>self.plan.ops.data) + step.first_op
+        cdef int32_t i, k, out
+        cdef uint16_t partner
+        for i in range(step.n_ops):
+            partner = partner_of[ops[i].op] if ops[i].op < AD_N_ELEMENTWISE else 0
+            if partner == 0 or ops[i].round_f32:
+                continue
+            for k in range(i + 1, step.n_ops):
+                if ops[k].op == partner and ops[k].x1 == ops[i].x1 and not ops[k].round_f32:
+                    out = ops[k].y
+                    if partner > ops[i].op:         # the first of the pair, as the table has them
+                        ops[i].x2 = out
+                    else:
+                        ops[i].x2 = ops[i].y
+                        ops[i].y = out
+                    ops[i].op = pair_of[ops[i].op]
+                    ops[i].x3 = ops[i].x1
+                    memmove(ops + k, ops + k + 1, (step.n_ops - k - 1) * sizeof(VmOp))
+                    step.n_ops -= 1
+                    break
+        self.plan.ops.n = step.first_op + step.n_ops
+        return 0
+
+    cdef bint same_elements(self, int32_t store, int32_t other, int32_t space) noexcept:
+        cdef const int64_t *ints = self.program.ints
+        cdef int64_t one = self.program.code[store].param, two = self.program.code[other].param
+        return maps_equal(ints[space], ints + space + 1, ints[one], ints + one + 1, ints[two], ints + two + 1)
+
+    cdef bint sets_zero(self, int32_t store) noexcept:
+        cdef const Instr *x = &self.program.code[self.program.code[store].x2]
+        if self.program.code[store].op != AD_OP_UPDATE or x.op != AD_OP_FULL:
+            return False
+        x = &self.program.code[x.x1]
+        return x.op == AD_OP_LITERAL and self.program.reals[x.param] == 0.0
+
+    cdef bint written_over(self, int32_t store, int32_t space, int32_t group) noexcept:
+        """Does a later store of the group set the same elements, or add to them what is then the first term?"""
+        cdef int32_t at = self.fusion.base_user[store]
+        while at >= 0 and self.fusion.group_of[at] == group and self.fusion.role[at] == STORED:
+            if self.same_elements(store, at, space):
+                return self.program.code[at].op == AD_OP_UPDATE or self.sets_zero(store)
+            at = self.fusion.base_user[at]
+        return False
+
+    cdef bint adds_to_zero(self, int32_t store, int32_t space, int32_t group) noexcept:
+        """Does the group itself zero what the store adds to, before it?"""
+        cdef int32_t at = self.program.code[store].x1
+        if self.program.code[store].op != AD_OP_ACCUMULATE:
+            return False
+        while self.fusion.group_of[at] == group and self.fusion.role[at] == STORED and self.program.code[at].nargs == 2:
+            if self.same_elements(store, at, space):
+                return self.sets_zero(at)
+            at = self.program.code[at].x1
+        return False
+
+    cdef int lower_store(self, int32_t value, int32_t space, int32_t group) except -1:
         cdef Instr *instr = &self.program.code[value]
         cdef Place place = self.place_of(value)
         cdef bint stored = self.fusion.role[value] == STORED
         cdef Access *access
         if stored:
             self.prepare_base(value)
+            if instr.nargs == 2 and self.written_over(value, space, group):
+                return 0
         access = <Access *>pool_add(&self.plan.accesses, 1)
         access.slot = place.slot
         access.dtype = place.dtype
@@ -812,7 +881,7 @@ cdef class Lowering:
             if self.tiling is not None:
                 access.slot = self.moving_slot(place.slot, self.tiling.step[value] * item_size(place.dtype))
             access.offset += self.program.ints[instr.param] * item_size(place.dtype)
-            if instr.op in (AD_OP_SUM, AD_OP_ACCUMULATE):
+            if instr.op in (AD_OP_SUM, AD_OP_ACCUMULATE) and not self.adds_to_zero(value, space, group):
                 access.mode = MODE_ADD
             elif instr.op == AD_OP_REDUCE_MAX:
                 access.mode = MODE_MAX
@@ -935,7 +1004,8 @@ cdef class Lowering:
         self.free_regs.n = 0
         for i in range(step.n_ops):
             lanes[ops[i].x1].last = i
-            lanes[ops[i].x2].last = i
+            if ops[i].op < AD_N_ELEMENTWISE:        # a pair writes it
+                lanes[ops[i].x2].last = i
             lanes[ops[i].x3].last = i
         for i in range(step.n_stores):
             lanes[stores[i].reg].last = forever
@@ -965,22 +1035,20 @@ cdef class Lowering:
             else:
                 stores[i].direct = 0
         for i in range(step.n_ops):
-            if lanes[ops[i].y].physical == -1:
-                if self.free_regs.n:
-                    self.free_regs.n -= 1
-                    lanes[ops[i].y].physical = (<int32_t *>self.free_regs.data)[self.free_regs.n]
-                else:
-                    lanes[ops[i].y].physical = n_temps
-                    n_temps += 1
+            self.take_register(ops[i].y, &n_temps)
+            if ops[i].op >= AD_N_ELEMENTWISE:
+                self.take_register(ops[i].x2, &n_temps)
             # operands that die here are free for the next instruction, not for this one:
             # registers of one instruction never alias
             self.release(ops[i].x1, i)
-            if ops[i].x2 != ops[i].x1:
+            if ops[i].x2 != ops[i].x1 and ops[i].op < AD_N_ELEMENTWISE:
                 self.release(ops[i].x2, i)
             if ops[i].x3 != ops[i].x1 and ops[i].x3 != ops[i].x2:
                 self.release(ops[i].x3, i)
             if lanes[ops[i].y].last < 0:
                 self.release(ops[i].y, -1)
+            if lanes[ops[i].x2].last < 0 and ops[i].op >= AD_N_ELEMENTWISE:
+                self.release(ops[i].x2, -1)
         step.n_temps = n_temps
         step.n_regs = n_temps + n_direct
         for i in range(step.n_ops):
@@ -994,6 +1062,19 @@ cdef class Lowering:
             stores[i].reg = physical(lanes, stores[i].reg, n_temps)
         for i in range(step.n_splats):
             splats[i].reg = physical(lanes, splats[i].reg, n_temps)
+        return 0
+
+    cdef int take_register(self, int32_t lane, int32_t *n_temps) except -1:
+        """A register for what an op computes, unless it is computed straight into memory."""
+        cdef Lane *it = (<Lane *>self.lanes.data) + lane
+        if it.physical != -1:
+            return 0
+        if self.free_regs.n:
+            self.free_regs.n -= 1
+            it.physical = (<int32_t *>self.free_regs.data)[self.free_regs.n]
+        else:
+            it.physical = n_temps[0]
+            n_temps[0] += 1
         return 0
 
     cdef int release(self, int32_t lane, int32_t op) except -1:

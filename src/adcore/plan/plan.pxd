@@ -50,7 +50,7 @@ cdef struct Access:         # a block's read from, or write to, memory
     int64_t offset          # bytes
 
 cdef struct VmOp:           # regs[y] = op(regs[x1], regs[x2], regs[x3])
-    uint16_t op
+    uint16_t op             # or AD_N_ELEMENTWISE + a pair: regs[y], regs[x2] = pair(regs[x1])
     uint8_t round_f32
     uint16_t y, x1, x2, x3
 

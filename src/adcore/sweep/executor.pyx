@@ -18,6 +18,7 @@ import numpy as np
 
 from adcore import errors
 
+from adcore.optable.opcodes cimport AD_N_ELEMENTWISE
 from adcore.plan.plan cimport (
     Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Fold, Loop, Moving, Native, Plan, Run, Splat, Step,
     STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_NATIVE, STEP_PACK, STEP_PACK_ADD,
@@ -257,7 +258,10 @@ cdef inline void set_registers(const Step *step, const Splat *splats, const doub
 cdef inline void run_ops(const VmOp *op, int n_ops, double **regs, int64_t n, const ad_kernel_table *kernels) noexcept nogil:
     cdef const VmOp *end = op + n_ops
     while op < end:
-        kernels.elementwise[op.op](regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], n)
+        if op.op < AD_N_ELEMENTWISE:
+            kernels.elementwise[op.op](regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], n)
+        else:
+            kernels.pair[op.op - AD_N_ELEMENTWISE](regs[op.y], regs[op.x2], regs[op.x1], n)
         if op.round_f32:
             kernels.round_f32(regs[op.y], regs[op.y], regs[op.y], regs[op.y], n)
         op += 1

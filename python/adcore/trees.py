@@ -92,6 +92,12 @@ class Record:
 
     __copy__ = copy
 
+    def view(self, dtype: Any = None, type: Any = None) -> Record:
+        """Itself as an array of records, which it is to the code that is recorded."""
+        if any(kind is not None and getattr(kind, "__name__", "") not in ("ndarray", "recarray") for kind in (dtype, type)):
+            raise self.refused(f"view as {dtype or type}")
+        return self
+
     def __deepcopy__(self, memo: Any) -> Record:
         return self.copy()
 

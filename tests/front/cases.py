@@ -111,6 +111,8 @@ DIFFERENTIABLE = {
     "np.flip": (lambda x: np.flip(x, 1) * x, A),
     "np.fliplr": (lambda x: np.fliplr(x) * x, A),
     "np.flipud": (lambda x: np.flipud(x) * x, A),
+    "np.frombuffer": (lambda x: np.frombuffer(x.tobytes(), offset=8, like=x), v),
+    "np.fromiter": (lambda x: np.fromiter((e * e for e in x), float, like=x), v),
     "np.full": (lambda x: np.full((2, 6), x, like=x), v),
     "np.full_like": (lambda x: np.full_like(x, x[0] * x[1]), v),
     "np.geomspace": (lambda x: np.geomspace(x[0], x[1], 7), p[:2]),

@@ -257,6 +257,37 @@ def unused_and_counted_values(x):
     return np.sum(x**4 * np.exp(x))
 
 
+def padded_by_hand(x):
+    ramp = np.concatenate([[x[0] / 2, x[-1] * 2 / 3, x[-1] / 3], [0.0 * x[0], 0.0 * x[0]]])
+    return np.sum(ramp**2) + np.sum(x**2) + 3 * np.mean(x) ** 2 + 2 * x[0] + np.mean(x[-2:])
+
+
+@idiom(x, same_as=padded_by_hand)
+def pads_that_follow_the_array(x):
+    ramp = np.pad(x, (2, 3), mode="linear_ramp")
+    return (
+        np.sum(ramp**2)
+        + np.sum(np.pad(x, (1, 2), "mean")[[0, -1, -2]] ** 2)
+        + 2 * np.pad(x, 1, "maximum", stat_length=1)[0]
+        + np.pad(x, (0, 1), "median", stat_length=2)[-1]
+    )
+
+
+@idiom(0.7, 1.3, same_as=lambda a, b: a + b + 3 * a * b + b**2)
+def classes_told_by_identity(a, b):
+    v = np.array([a, b])
+    result = 0.0
+    if type(v) is np.ndarray:
+        result += v.sum()
+    if type(v[0]) == np.float64 and v.dtype.type is np.float64:  # noqa: E721
+        result += a * b
+    if float is float and int in (int, float):
+        result += 2 * a * b
+    if isinstance(float, type) and issubclass(np.float64, float) and type(v) is not list:
+        result += b**2
+    return result
+
+
 @pytest.mark.parametrize("case", idiom, ids=lambda case: case.__name__)
 def test_idiom(case):
     check(case)

@@ -272,6 +272,46 @@ def iteration_over_flat_and_rows(A):
     return s + A.flat[3] + np.sum(A.flat[[1, 5]])
 
 
+@idiom(x, same_as=lambda x: np.sum(x**2) * x[0] + np.sum(x))
+def dimensions_that_np_array_adds(x):
+    row = np.array(x, ndmin=2)
+    one = np.array(x[0], ndmin=1)
+    assert row.shape == (1, 6)
+    assert one.shape == (1,)
+    same = np.array(x, copy=False)
+    return (row @ row.T)[0, 0] * one[0] + np.sum(same)
+
+
+def by_columns(A):
+    return np.sum(A.T.ravel() * np.arange(20)) + np.sum((A**2).T.ravel() * np.arange(20)) + np.sum(A.ravel() * np.arange(20))
+
+
+@idiom(A, same_as=by_columns)
+def arrays_in_the_order_of_fortran(A):
+    B = np.zeros((4, 5), order="F")
+    B[...] = A
+    C = np.array(A**2, order="F")
+    D = np.asfortranarray(A)
+    assert B.flags.f_contiguous
+    assert D.flags.f_contiguous
+    return np.sum(B.ravel(order="K") * np.arange(20)) + np.sum(C.ravel("K") * np.arange(20)) + np.sum(D.ravel() * np.arange(20))
+
+
+@idiom(P, same_as=lambda P: np.sum(P**2 * np.arange(6)) + P[0] + P[1])
+def arrays_from_generators(P):
+    v = np.fromiter((e * e for e in P), dtype=float, count=6)
+    return np.sum(v * np.arange(6)) + np.sum(np.fromiter(iter(P), float, 2))
+
+
+@idiom(x, same_as=lambda x: np.sum(x[1:] ** 2) + np.sum((x[::2] ** 2 + x[1::2] ** 2) ** 2) + np.sum(x * np.arange(6)))
+def bytes_read_as_numbers(x):
+    words = x.tobytes()
+    assert len(words) == 48
+    pairs = np.frombuffer(words, dtype=complex)
+    back = np.frombuffer((x[::2] + 1j * x[1::2]).tobytes())
+    return np.sum(np.frombuffer(words, offset=8, count=5) ** 2) + np.sum(np.abs(pairs) ** 4) + np.sum(back * np.arange(6))
+
+
 @pytest.mark.parametrize("case", idiom, ids=lambda case: case.__name__)
 def test_idiom(case):
     check(case)

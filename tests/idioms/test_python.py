@@ -1,5 +1,6 @@
 """Python itself around NumPy: builtins, the standard library, functions of functions, objects, control flow."""
 
+import cmath
 import contextlib
 import functools
 import itertools
@@ -405,6 +406,24 @@ def random_numbers_with_a_seed(x):
     gen = np.random.RandomState(0)
     gen.shuffle(list(range(3)))
     return np.sum(x * noise) + 0.5 * np.sum(x**2)
+
+
+@idiom(0.7, 1.3, same_as=lambda a, b: 2.5 * a + (a + b) + a * b + a**2 + b**2 + 2 * b)
+def numbers_of_classes_of_numpy(a, b):
+    z = np.complex128(a + 1j * b)
+    v = np.array([a, b], dtype=np.float64)
+    assert v.dtype == np.float64
+    assert np.issubdtype(v.dtype, np.float64)
+    return np.float64(a) * np.float32(2.5) + v.sum() + z.real * z.imag + np.float64([a, b]) @ v + np.double(2.0) * b
+
+
+@idiom(0.7, 1.3, same_as=lambda a, b: np.exp(a) * np.sin(b) + np.sqrt(a * a + b * b) + np.arctan(b / a) + a * np.cos(b))
+def complex_numbers_by_cmath(a, b):
+    z = complex(a, b)
+    r, phi = cmath.polar(z)
+    assert cmath.isfinite(z)
+    assert cmath.sqrt(-1.0) == 1j
+    return cmath.exp(z).imag + r + cmath.phase(z) + cmath.rect(a, b).real + 0.0 * phi
 
 
 @pytest.mark.parametrize("case", idiom, ids=lambda case: case.__name__)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse
+from adcore.tracer.array import is_traced
 from numpy.testing import assert_allclose
 
 import adcore
@@ -170,7 +171,7 @@ def test_curve_fit_gets_the_jacobian(bounds):
     calls = []
 
     def counted(t, a, b, c):
-        calls.append(type(a))
+        calls.append(is_traced(a))
         return model(t, a, b, c)
 
     sigma = np.linspace(1.0, 2.0, 20)
@@ -178,4 +179,4 @@ def test_curve_fit_gets_the_jacobian(bounds):
     expected = scipy.optimize.curve_fit(model, t, y, [1.0, 1.0, 1.0], sigma=sigma, bounds=bounds)
     assert_allclose(got[0], expected[0], rtol=1e-5)
     assert_allclose(got[1], expected[1], rtol=1e-3)
-    assert any(kind is not float and not issubclass(kind, np.floating) for kind in calls)
+    assert any(calls)

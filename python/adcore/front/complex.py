@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import errors
 from ..tracer import array as traced
-from . import dispatch
+from . import dispatch, memory
 from .dispatch import any_active, refuse, values
 
 ew = traced.elementwise
@@ -1086,6 +1086,7 @@ METHODS.update(
     astype=astype,
     fill=fill_method,
     view=view,
+    tobytes=memory.tobytes,
     any=lambda self, *args, **kw: self.concrete().any(*args, **kw),
     all=lambda self, *args, **kw: self.concrete().all(*args, **kw),
     nonzero=lambda self: self.concrete().nonzero(),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 
 from ..tracer import array as traced
+from . import memory
 from .dispatch import TABLE, implements, refuse, values
 from .elementwise import ew
 from .shapes import contiguous
@@ -31,13 +33,36 @@ def ascontiguousarray(a: Any, dtype: Any = None, **kw: Any) -> Any:
     return contiguous(asarray(a, dtype))
 
 
-@implements(np.asarray, np.asanyarray, np.asfortranarray, np.require)
+@implements(np.asfortranarray)
+def asfortranarray(a: Any, dtype: Any = None, **kw: Any) -> Any:
+    return contiguous(asarray(a, dtype).T).T
+
+
+@implements(np.asarray, np.asanyarray, np.require)
 def asarray(a: Any, dtype: Any = None, *args: Any, **kw: Any) -> Any:
     trace = traced.find_trace(a)
     if trace is None:
         return np.asarray(a, dtype)
     result = traced.as_traced(trace, a)
     return result if dtype is None or np.dtype(dtype) == result.dtype else result.astype(dtype)
+
+
+@implements(np.fromiter)
+def fromiter(iter: Any, dtype: Any, count: int = -1, *, like: Any = None) -> Any:
+    items = list(iter) if count < 0 else list(itertools.islice(iter, count))
+    trace = traced.find_trace(items)
+    if trace is None:
+        return np.fromiter(items, dtype, count)
+    if len(items) < count:
+        raise ValueError(f"{traced.where_text()}iterator too short: Expected {count} but iterator had only {len(items)} items.")
+    return traced.as_traced(trace, items).astype(dtype)
+
+
+@implements(np.frombuffer)
+def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0, *, like: Any = None) -> Any:
+    if isinstance(buffer, memory.Bytes) or traced.is_traced(buffer):
+        return memory.read(buffer, dtype, count, offset)
+    return np.frombuffer(buffer, dtype, count, offset)
 
 
 @implements(np.linspace)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..tracer import array as traced
-from . import complex, dispatch
+from . import complex, cosines, dispatch
 from .calls import Family, apply, plain_complex
 from .dispatch import unsupported
 
@@ -208,7 +208,7 @@ def along_one_axis(name: str) -> Callable[..., Any]:
 
 
 def along_axes(name: str, default: Any) -> Callable[..., Any]:
-    plain: Any = getattr(np.fft, name)
+    plain: Any = getattr(np.fft, name, None)  # some stand in scipy.fft alone
 
     def of(a: Any, s: Any = None, axes: Any = default, norm: Any = None, out: Any = None) -> Any:
         if traced.find_trace((a,)) is None:
@@ -254,3 +254,8 @@ def of_scipy(ours: Callable[..., Any]) -> Callable[..., Any]:
 # functions of scipy.fft, which go past NumPy's protocols: reached by rebinding of names
 REBOUND: dict[str, Callable[..., Any]] = {name: of_scipy(f) for name, f in TRANSFORMS.items()}
 REBOUND |= {"fftshift": np.fft.fftshift, "ifftshift": np.fft.ifftshift}
+REBOUND |= {f"{name}2": of_scipy(along_axes(f"{name}2", (-2, -1))) for name in ("hfft", "ihfft")}
+REBOUND |= {f"{name}n": of_scipy(along_axes(f"{name}n", None)) for name in ("hfft", "ihfft")}
+REBOUND |= cosines.REBOUND
+REFUSED = dict.fromkeys(("fht", "ifht"), "nobody has written it yet")
+ON_VALUES = frozenset({"fftfreq", "rfftfreq", "next_fast_len", "prev_fast_len", "get_workers", "set_workers", "fhtoffset"})

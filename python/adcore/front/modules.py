@@ -12,12 +12,14 @@ from __future__ import annotations
 import builtins
 import contextlib
 import dataclasses
+import dis
 import functools
+import itertools
 import sys
 import sysconfig
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -165,14 +167,7 @@ Entry = tuple[dict[str, Any], str, Any, Any]  # namespace, name, what is there, 
 
 def asked_for(namespace: dict[str, Any], names: Any) -> set[str]:
     """Those of these builtins that a function or method defined here names."""
-    found: set[str] = set()
-    for value in list(namespace.values()):
-        members = list(vars(value).values()) if isinstance(value, type) else [value]
-        for member in members:
-            f = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
-            if isinstance(f, types.FunctionType):
-                found.update(n for n in codes_names(f.__code__) if n in names)
-    return found
+    return {n for f in functions_of(namespace) for n in codes_names(f.__code__) if n in names}
 
 
 def codes_names(code: types.CodeType) -> set[str]:
@@ -184,21 +179,56 @@ def codes_names(code: types.CodeType) -> set[str]:
     return names
 
 
+IS = dis.opmap["IS_OP"]
+
+
+@functools.lru_cache(maxsize=4096)
+def told_by_identity(code: types.CodeType) -> frozenset[str]:
+    """Names of a function that compares with ``is``, other than with None: classes of these names must be the objects themselves.
+
+    ``type(x) is np.ndarray`` is what ``type`` has a twin for.
+    """
+    found: set[str] = set()
+    if IS in code.co_code[::2]:
+        steps = list(dis.get_instructions(code))
+        if any(step.opname == "IS_OP" and before.opname != "LOAD_CONST" for before, step in itertools.pairwise(steps)):
+            found.update(n for n in code.co_names if n not in ("type", "isinstance"))
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            found |= told_by_identity(const)
+    return frozenset(found)
+
+
+def functions_of(namespace: dict[str, Any]) -> Iterator[types.FunctionType]:
+    """The functions and methods that are defined here."""
+    for value in list(namespace.values()):
+        for member in list(vars(value).values()) if isinstance(value, type) else [value]:
+            f = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+            if isinstance(f, types.FunctionType):
+                yield f
+
+
 def entries_of(namespace: dict[str, Any], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> list[Entry]:
     """What changes in a namespace while a recording runs."""
     found: list[Entry] = []
     own: set[str] = set()
+    apart = told_apart([namespace])
     for name, value in list(namespace.items()):
         held = _swapped.get((id(namespace), name))
         there = value if held is None else held.there
         if name in builtin_twins and there is not ABSENT:
             own.add(name)
         twin = there if there is ABSENT else twin_of(there)
-        if twin is not there:
+        if twin is not there and not (isinstance(there, type) and name in apart):
             found.append((namespace, name, there, twin if held is None else held.twin))
-    wanted = asked_for(namespace, builtin_twins) - own
+    wanted = asked_for(namespace, builtin_twins) - own - apart
     found += [(namespace, name, ABSENT, builtin_twins[name]) for name in sorted(wanted)]
     return found
+
+
+def told_apart(namespaces: list[dict[str, Any]]) -> set[str]:
+    """Names that functions in these namespaces compare with ``is``."""
+    return {name for n in namespaces for f in functions_of(n) for name in told_by_identity(f.__code__)}
 
 
 class Known:
@@ -207,6 +237,7 @@ class Known:
     def __init__(self, roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> None:
         self.namespaces = reached(roots)
         self.entries = [e for n in self.namespaces for e in entries_of(n, twin_of, builtin_twins)]
+        self.apart = told_apart(self.namespaces)
         self.sizes = [len(n) for n in self.namespaces]
 
     def holds(self) -> bool:
@@ -254,7 +285,9 @@ class Swapped:
 
     def __enter__(self) -> None:
         with _lock:
-            entries = known_for(*self.find).entries
+            known = known_for(*self.find)
+            self.numpy.keeps(known.apart)
+            entries = known.entries
             if not _swapped:  # and so everything is as the entries say
                 self.mine = entries
                 for namespace, name, there, twin in entries:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
-import math
 import operator
 import types
 from collections.abc import Callable, Sequence
@@ -32,7 +31,8 @@ from .. import trees
 from ..tracer import array as traced
 from ..tracer import twins
 from ..tracer.names import ABSENT, Copies, Space, is_inert
-from . import complex, dispatch, grids, iteration, modules, shapes, vectorized
+from . import classes, complex, dispatch, grids, iteration, mathematics, modules, shapes, vectorized
+from .classes import BUILTIN_TWINS
 from .libraries import instance, is_scipy, library_function, stand_in
 from .surroundings import ITS_MODULE, global_names, imports
 
@@ -82,6 +82,9 @@ OWN: dict[Any, Any] = {as_strided: shapes.strided_view}  # functions of these mo
 UNKNOWN_CLASSES = dict.fromkeys(("matrix", "asmatrix", "bmat"), "its products are those of matrices: use an array of two dimensions and @")
 
 
+CLASSES = frozenset(name for name, value in vars(np).items() if isinstance(value, type) and classes.twin_of(value) is not None)
+
+
 def wants_complex(x: Any, dtype: Any) -> bool:
     """Is it, or shall it become, an array of complex numbers?"""
     return np.dtype(dtype).kind == "c" if dtype is not None else traced.holds_complex([x])
@@ -99,16 +102,26 @@ class Numpy:
         if name == "random" and self._trace.surroundings is not None:
             self._trace.surroundings.changes("np.random gives new numbers at each call")
         self._plain[name] = value
+        twin: Any
         if isinstance(value, types.ModuleType):
             twin = NAMESPACES.get(value, value)
         elif name in UNKNOWN_CLASSES:
             twin = refusing(f"np.{name}", value, UNKNOWN_CLASSES[name])
+        elif isinstance(value, type):
+            twin = classes.twin_of(value) or value
         else:
             twin = twins.of(value)
         self.__dict__[name] = twin
         return twin
 
-    def _filled(self, shape: Any, dtype: Any, fill: Any) -> Any:
+    def keeps(self, names: Any) -> None:
+        """Classes of these names stay themselves: code tells them by identity."""
+        for name in CLASSES & names:
+            self.__dict__[name] = self._plain[name] = getattr(np, name)
+
+    def _filled(self, shape: Any, dtype: Any, fill: Any, order: str = "C") -> Any:
+        if order == "F" and isinstance(shape, Sequence):
+            return self._filled(shape[::-1], dtype, fill).T
         if traced.makes(dtype):
             return traced.new_array(self._trace, shape, dtype, fill)
         dtype = np.dtype(dtype)
@@ -128,13 +141,13 @@ class Numpy:
         return trees.Record(fields, dtype, shape)
 
     def zeros(self, shape: Any, dtype: Any = float, order: str = "C", **kw: Any) -> Any:
-        return self._filled(shape, dtype, 0.0)
+        return self._filled(shape, dtype, 0.0, order)
 
     def empty(self, shape: Any, dtype: Any = float, order: str = "C", **kw: Any) -> Any:
-        return self._filled(shape, dtype, 0.0)
+        return self._filled(shape, dtype, 0.0, order)
 
     def ones(self, shape: Any, dtype: Any = None, order: str = "C", **kw: Any) -> Any:
-        return self._filled(shape, dtype, 1.0)
+        return self._filled(shape, dtype, 1.0, order)
 
     def full(self, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **kw: Any) -> Any:
         if dtype is None and not traced.is_traced(fill_value):
@@ -142,10 +155,10 @@ class Numpy:
         elif dtype is None:
             dtype = fill_value.dtype
         if np.ndim(fill_value):
-            out = self._filled(shape, dtype, 0.0)
+            out = self._filled(shape, dtype, 0.0, order)
             out[...] = fill_value
             return out
-        return self._filled(shape, dtype, fill_value)
+        return self._filled(shape, dtype, fill_value, order)
 
     def _made(self, plain: Any) -> Any:
         """An array that NumPy made, as a traced one that may be written into."""
@@ -167,9 +180,11 @@ class Numpy:
         if dtype is not None and np.dtype(dtype) == np.dtype("O"):
             return vectorized.object_array(object, self._trace)
         if wants_complex(object, dtype):
-            return complex.array(object, dtype, self._trace)
-        result = traced.elementwise("identity", traced.as_traced(self._trace, object))
-        return result if dtype is None else result.astype(dtype)
+            return shapes.as_asked(complex.array(object, dtype, self._trace), **kw)
+        result = traced.as_traced(self._trace, object)
+        if kw.get("copy", True):
+            result = traced.elementwise("identity", result)
+        return shapes.as_asked(result if dtype is None else result.astype(dtype), **kw)
 
     def asarray(self, a: Any, dtype: Any = None, *args: Any, **kw: Any) -> Any:
         if traced.find_trace(a) is None:
@@ -185,6 +200,15 @@ class Numpy:
 
     def ascontiguousarray(self, a: Any, dtype: Any = None, **kw: Any) -> Any:
         return shapes.contiguous(self.asarray(a, dtype, **kw))
+
+    def asfortranarray(self, a: Any, dtype: Any = None, **kw: Any) -> Any:
+        return shapes.contiguous(self.asarray(a, dtype, **kw).T).T if traced.find_trace(a) is not None else np.asfortranarray(a, dtype)
+
+    def fromiter(self, iter: Any, dtype: Any, count: int = -1, **kw: Any) -> Any:
+        return self._made(dispatch.function(np.fromiter, (iter, dtype, count), kw))
+
+    def frombuffer(self, buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0, **kw: Any) -> Any:
+        return dispatch.function(np.frombuffer, (buffer, dtype, count, offset), kw)
 
     def _like(self, a: Any, dtype: Any, fill: Any, shape: Any) -> Any:
         if dtype is None and shape is None and type(a) is traced.TracedArray:
@@ -243,98 +267,6 @@ TWINNED |= {getattr(np, name): name for name in ("vectorize", "nditer", "ndenume
 GRIDS = (type(np.r_), type(np.c_), type(np.mgrid), type(np.ogrid))
 MEMO = type(functools.lru_cache(len))
 
-MATH = {
-    "sqrt": "sqrt", "exp": "exp", "log": "log", "log2": "log2", "log10": "log10", "log1p": "log1p", "expm1": "expm1",
-    "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2",
-    "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
-    "pow": "power", "fabs": "abs", "erf": "erf", "erfc": "erfc", "lgamma": "gammaln", "copysign": "copysign",
-    "fmod": "fmod", "degrees": "rad2deg", "radians": "deg2rad",
-}  # fmt: skip
-
-
-@functools.cache
-def math_twin(name: str) -> Callable[..., Any]:
-    """A function of math that records when it meets a traced value."""
-    plain = getattr(math, name)
-    row = MATH.get(name)
-    composed = MATH_COMPOSED.get(name)
-
-    def general(*args: Any, **kw: Any) -> Any:
-        if name in ITERATED:
-            args = (list(args[0]), *args[1:])
-        if traced.find_trace(args) is None and not kw:
-            return plain(*args)
-        if composed is not None:
-            return composed(*args, **kw)
-        if row is not None and not (name == "log" and len(args) == 2):
-            return traced.elementwise(row, *map(as_number, args))
-        if name == "log":
-            return traced.elementwise("log", as_number(args[0])) / math_twin("log")(args[1])
-        if name not in ON_VALUES and dispatch.any_active(args):
-            raise dispatch.refuse(f"math.{name}")
-        # what these tell is a number or a truth, and constant around a point
-        return plain(*dispatch.values(args), **dispatch.values(kw))
-
-    return twins.MathFunction(plain, general, row)
-
-
-def as_number(x: Any) -> Any:
-    """An operand of a function of math: an array of one element counts as a number."""
-    return traced.scalar_of(x) if isinstance(x, traced.TracedArray) else x
-
-
-def distance(p: Any, q: Any) -> Any:
-    p, q = list(p), list(q)
-    trace = traced.find_trace((p, q))
-    return np.linalg.norm(traced.as_traced(trace, p) - traced.as_traced(trace, q))
-
-
-def product(items: Any, *, start: Any = 1) -> Any:
-    return functools.reduce(operator.mul, items, start)
-
-
-def remainder(x: Any, y: Any) -> Any:
-    """x minus the nearest multiple of y."""
-    return x - traced.elementwise("rint", x / y) * y
-
-
-MATH_COMPOSED: dict[str, Callable[..., Any]] = {
-    "hypot": lambda *args: traced.elementwise("hypot", *args) if len(args) == 2 else np.linalg.norm(traced.asarray(list(args))),
-    "fsum": lambda items: np.sum(traced.asarray(items)),
-    "prod": product,
-    "dist": distance,
-    "sumprod": lambda p, q: sum(a * b for a, b in zip(p, q, strict=True)),
-    "gamma": lambda x: special_function("gamma")(as_number(x)),
-    "cbrt": lambda x: traced.elementwise("cbrt", as_number(x)),
-    "exp2": lambda x: traced.elementwise("exp2", as_number(x)),
-    "fma": lambda x, y, z: x * y + z,
-    "remainder": remainder,
-    "ldexp": lambda x, k: x * 2.0 ** int(k),
-    "modf": lambda x: (x - traced.elementwise("trunc", x), traced.elementwise("trunc", x)),
-    "frexp": lambda x: np.frexp(x),
-}
-ITERATED = frozenset({"fsum", "prod"})
-ON_VALUES = frozenset("floor ceil trunc isnan isinf isfinite isclose".split())
-
-
-def special_function(name: str) -> Any:
-    dispatch.load()
-    from . import special
-
-    return special.TABLE[name]
-
-
-class Math:
-    """math with functions that accept traced values."""
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(math, name)
-        self.__dict__[name] = twin = math_twin(name) if callable(value) else value
-        return twin
-
-
-MATH_TWIN = Math()
-
 
 @functools.cache
 def library(module: types.ModuleType) -> Any:
@@ -357,69 +289,6 @@ class Library:
         return twins.of(stand_in(self._module.__name__, name)) if callable(value) else value
 
 
-def isinstance_of_what_it_stands_for(value: Any, kinds: Any) -> bool:
-    """``isinstance`` in which a traced array is an ndarray and a traced scalar a float64.
-
-    User code asks ``isinstance(x, np.ndarray)`` to choose a branch; with the answer for a traced array's own
-    class it would take another branch than NumPy's, and lose the derivative without a word.
-    """
-    if isinstance(value, trees.Record):
-        return issubclass(np.recarray, kinds) or isinstance(value, kinds)
-    if traced.is_traced(value):
-        if isinstance(value, traced.TracedComplex):
-            kind: type = np.ndarray if isinstance(value.re, traced.TracedArray) else np.complex128
-        else:
-            kind = np.float64 if isinstance(value, traced.TracedScalar) else np.ndarray
-        return issubclass(kind, kinds) or isinstance(value, kinds)
-    return isinstance(value, kinds)
-
-
-class Number(type):
-    """The class of the twins of ``float`` and ``complex``: calls keep what is recorded; in all else they are the builtin."""
-
-    plain: type
-
-    def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance_of_what_it_stands_for(value, cls.plain)
-
-    def __subclasscheck__(cls, kind: type) -> bool:
-        return issubclass(kind, cls.plain)
-
-    def __eq__(cls, other: object) -> bool:
-        return other is cls or other is cls.plain
-
-    def __hash__(cls) -> int:
-        return hash(cls.plain)
-
-    def __repr__(cls) -> str:
-        return repr(cls.plain)
-
-
-class Float(float, metaclass=Number):
-    """``float`` for the time of a recording."""
-
-    plain = float
-
-    def __new__(cls, x: Any = 0.0, /) -> Any:
-        if not traced.is_traced(x) or isinstance(x, traced.TracedComplex):
-            return float(x)
-        number = as_number(x)
-        return number if number.dtype == np.float64 else traced.cast_to(number, np.float64)
-
-
-class ComplexNumber(builtins.complex, metaclass=Number):
-    """``complex`` for the time of a recording."""
-
-    plain = builtins.complex
-
-    def __new__(cls, real: Any = 0, imag: Any = 0) -> Any:
-        if not traced.is_traced(real) and not traced.is_traced(imag):
-            return builtins.complex(real) if isinstance(real, str) else builtins.complex(real, imag)
-        whole = real if not traced.is_traced(imag) and not imag else real + 1j * imag
-        return complex.promoted(whole, np.complex128)
-
-
-BUILTIN_TWINS: dict[str, Any] = {"isinstance": isinstance_of_what_it_stands_for, "float": Float, "complex": ComplexNumber}
 BUILTINS = {**vars(builtins), **BUILTIN_TWINS, "__import__": modules.imported}
 
 
@@ -507,8 +376,8 @@ class Rebinder:
         if isinstance(value, types.ModuleType):
             if value is np:
                 return self.numpy
-            if value is math:
-                return MATH_TWIN
+            if value in mathematics.MODULES:
+                return mathematics.MODULES[value]
             if value.__name__.split(".")[0] not in SAFE:
                 self.closed = False
             return library(value)
@@ -541,17 +410,15 @@ class Rebinder:
         if isinstance(value, GRIDS):
             return getattr(self.numpy, TWINNED[value]) if value in TWINNED else value
         if isinstance(value, types.BuiltinFunctionType):
-            if getattr(value, "__module__", None) == "math":
-                return math_twin(value.__name__)
             name = TWINNED.get(value)
-            return value if name is None else getattr(self.numpy, name)
+            return mathematics.builtin_twin(value) or value if name is None else getattr(self.numpy, name)
         if type(value).__module__ == "uarray":  # the functions of scipy.fft
             return library_function(value)
         if isinstance(value, type):
             if value in TWINNED:
                 return getattr(self.numpy, TWINNED[value])
             self.closed = self.closed and (is_library(value.__module__) or value.__module__ == "builtins")
-            return library_function(value) if is_scipy(value.__module__) else value
+            return library_function(value) if is_scipy(value.__module__) else classes.twin_of(value) or value
         self.contained = self.contained and is_inert(value)
         return instance(value)
 
@@ -625,12 +492,15 @@ class Rebinder:
             if name in space.globals:
                 space.names[name] = space.globals[name]
         self.closed = self.closed and REFLECTION.isdisjoint(names) and not imports(space.code)
+        apart = modules.told_by_identity(space.code)
+        self.numpy.keeps(apart)
+        space.names.update((name, getattr(builtins, name)) for name in apart & BUILTIN_TWINS.keys())
         for name in names:
             value = modules.plain(space.globals.get(name, ABSENT), space.globals, name)
             if value is ABSENT:
                 space.lacks(name)
                 continue
-            twin = self.read(value, space.globals, name)
+            twin = value if name in apart and isinstance(value, type) else self.read(value, space.globals, name)
             if lasts(value):
                 space.keep(name, value, twin)
                 if id(value) in self.copies:
@@ -723,11 +593,9 @@ def shared_twin(value: Any) -> Any:
     if value is np:
         return modules.SHARED
     if isinstance(value, types.ModuleType):
-        if value is math:
-            return MATH_TWIN
-        return library(value)
-    if isinstance(value, types.BuiltinFunctionType) and getattr(value, "__module__", None) == "math":
-        return math_twin(value.__name__)
+        return mathematics.MODULES.get(value) or library(value)
+    if isinstance(value, types.BuiltinFunctionType) and mathematics.builtin_twin(value):
+        return mathematics.builtin_twin(value)
     if type(value) is np.vectorize:
         return modules.Shared(value, lambda numpy: vectorized.Vectorized(value, value.pyfunc))
     if type(value) is MEMO and modules.is_users(value.__module__ or "", ""):
@@ -736,7 +604,7 @@ def shared_twin(value: Any) -> Any:
         name = TWINNED.get(value)
         if name is not None:
             return modules.Shared(value, operator.attrgetter(name))
-        found = OWN.get(value) or library_function(value)
+        found = OWN.get(value) or classes.twin_of(value) or library_function(value)
         if found is not value:
             return found
     return twins.of(value) if isinstance(value, OVERRIDABLE) else instance(value)

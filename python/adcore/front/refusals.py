@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .dispatch import REFUSED, REFUSED_MODULES, UFUNCS_ON_VALUES, on_values, refused
 
-refused("it reads text or bytes", "frombuffer", "fromfile", "fromstring", "fromiter", "genfromtxt", "loadtxt")
+refused("it reads text or bytes", "fromfile", "fromstring", "genfromtxt", "loadtxt")
 refused("its elements are bits", "packbits", "unpackbits")
 refused("its arguments are integers", "ravel_multi_index", "unravel_index")
 refused("its arguments are dates", "busday_count", "busday_offset", "is_busday", "datetime_as_string")
@@ -33,7 +33,7 @@ REFUSED.update(dict.fromkeys("bitwise_count gcd lcm left_shift right_shift".spli
 REFUSED.update(dict.fromkeys(["_ones_like"], "it is internal to NumPy"))
 
 BYTES = "the meaning of the bytes decides the derivative"
-REFUSED.update({f"ndarray.{name}": BYTES for name in "byteswap dump dumps getfield setfield tobytes tofile ctypes data".split()})
+REFUSED.update({f"ndarray.{name}": BYTES for name in "byteswap dump dumps getfield setfield tofile ctypes data".split()})
 REFUSED["ndarray.resize"] = "it changes the size in place: use np.resize"
 
 on_values("save", "savetxt", "savez", "savez_compressed", "linalg.matrix_rank", "common_type", "result_type")

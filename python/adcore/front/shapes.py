@@ -13,7 +13,7 @@ import numpy as np
 from .. import errors, trees
 from ..tracer import array as traced
 from ..tracer import pieces
-from . import complex
+from . import complex, memory
 from .dispatch import ATTRIBUTES, METHODS, TABLE, any_active, implements, on_values, store, unsupported, values
 
 
@@ -61,6 +61,14 @@ def ndim(a: Any) -> int:
 @implements(np.size)
 def size(a: Any, axis: int | None = None) -> int:
     return math.prod(arr(a).shape) if axis is None else arr(a).shape[axis]
+
+
+def as_asked(a: Any, *, ndmin: int = 0, order: Any = "K", **kw: Any) -> Any:
+    """What ``np.array`` makes of an array that is made: at least so many dimensions, in this order."""
+    n = np.ndim(a)
+    if ndmin > n:
+        a = np.reshape(a, (1,) * (ndmin - n) + np.shape(a))
+    return contiguous(a.T).T if order == "F" and n > 1 else a
 
 
 @implements(np.reshape)
@@ -344,14 +352,47 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
     fill: Any = kwargs.get("constant_values", 0)
     if not isinstance(fill, (int, float)) and np.ndim(fill):
         raise ValueError("pad: constant_values must be one number")
+    if mode in AS_LINEAR:
+        return padded_linearly(array, widths, mode, kwargs)
     if mode not in ("constant", "edge", "wrap", "reflect", "symmetric"):
-        raise ValueError(f"pad: mode {mode!r} is not supported on differentiated arrays")
+        raise unsupported("np.pad", f"mode={mode!r}", "concatenate the array and what stands around it")
+    if kwargs.get("reflect_type", "even") != "even":
+        raise unsupported("np.pad", f"reflect_type={kwargs['reflect_type']!r}", "concatenate the array and what stands around it")
     padded = pieces.pad(array, widths, mode, fill)
     if padded is not None:
         return padded
     pad_plain: Any = np.pad  # more than the array has: elements repeat
     for k, width in enumerate(widths):
         array = take(array, pad_plain(np.arange(array.shape[k]), width, mode), k)
+    return array
+
+
+# modes in which what is added along an axis is a function of the array
+AS_LINEAR: dict[str, Any] = {"linear_ramp": None, "mean": np.mean, "maximum": np.max, "minimum": np.min, "median": np.median}
+
+
+def padded_linearly(array: Any, widths: Any, mode: str, kwargs: dict[str, Any]) -> Any:
+    """Axis after axis: a ramp from an end value to the edge, or a statistic of the elements next to the edge."""
+    n = len(array.shape)
+    name = "end_values" if mode == "linear_ramp" else "stat_length"
+    given = kwargs.get(name)
+    sides = np.broadcast_to(np.array(0 if given is None else given, dtype=object), (n, 2))
+    for k, width in enumerate(widths):
+        parts = [array]
+        for side, w in enumerate(width):
+            if not w:
+                continue
+            edge = take(array, [-1 if side else 0], k)
+            if mode == "linear_ramp":
+                steps = np.arange(w, 0, -1) if side == 0 else np.arange(1, w + 1)
+                far = (steps / w).reshape([-1 if j == k else 1 for j in range(n)])
+                added = edge + (sides[k, side] - edge) * far
+            else:
+                length = array.shape[k] if given is None else min(int(sides[k, side]), array.shape[k])
+                rows = np.arange(array.shape[k])[-length:] if side else np.arange(length)
+                added = np.repeat(AS_LINEAR[mode](take(array, rows, k), axis=k, keepdims=True), w, k)
+            parts.insert(0 if side == 0 else len(parts), added)
+        array = np.concatenate(parts, k)
     return array
 
 
@@ -813,7 +854,8 @@ ATTRIBUTES.update(flat=Flat, flags=Flags, device=lambda a: "cpu")
 METHODS.update(
     reshape=reshape_method, ravel=ravel, flatten=lambda a, order="C": copy(ravel(a, order)), transpose=transpose_method,
     swapaxes=swapaxes, squeeze=squeeze, copy=copy, repeat=repeat, take=take, diagonal=diagonal, trace=trace,
-    fill=fill_method, astype=astype, compress=lambda a, c, axis=None, out=None: compress(c, a, axis, out), put=put, view=view,
+    fill=fill_method, astype=astype, compress=lambda a, c, axis=None, out=None: compress(c, a, axis, out), put=put,
+    view=view, tobytes=memory.tobytes,
 )  # fmt: skip
 
 on_values("result_type", "iscomplexobj", "isrealobj", "may_share_memory", "shares_memory", "array_equal", "array_equiv",

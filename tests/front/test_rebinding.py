@@ -1,5 +1,6 @@
 """Copies of the user's functions, kept from one recording to the next."""
 
+import functools
 import gc
 import threading
 import types
@@ -205,3 +206,16 @@ def test_out_arguments_and_keywords_through_twins():
         return np.sum(a=total) + np.add(x, x, where=np.array([True, False, True]), out=np.zeros(3))[0]
 
     np.testing.assert_allclose(adcore.gradient(f, x), [4.0, 2.0, 2.0])
+
+
+number = 2.0
+cached = functools.lru_cache(lambda: number)
+
+
+def test_the_function_behind_a_cache_is_not_its_cache():
+    """``__wrapped__`` led to the cache, which kept the number of the first call."""
+    global number
+    f = adcore.grad(lambda x: np.sum(x**2 * cached.__wrapped__()))
+    np.testing.assert_array_equal(f(np.ones(2)), [4.0, 4.0])
+    number = 3.0
+    np.testing.assert_array_equal(f(np.ones(2)), [6.0, 6.0])

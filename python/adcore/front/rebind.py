@@ -306,6 +306,7 @@ class Memo:
 
     def __init__(self, plain: Any, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, plain)
+        self.__wrapped__ = function  # not plain, which keeps what it has found
         self.plain = plain
         self.function = function
         self.found: dict[Any, Any] = {}

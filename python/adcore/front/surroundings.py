@@ -383,11 +383,13 @@ def is_hashed_by_value(kind: Any) -> bool:
     return kind.__hash__ is not None and kind.__hash__ is not object.__hash__
 
 
+BOUND = (types.MethodType, types.BuiltinFunctionType, types.MethodWrapperType)
+
+
 def is_random(value: Any) -> bool:
     """Does the value stand for a source of random numbers?"""
     if value is random or value is np.random or isinstance(value, GENERATORS):
         return True
-    if isinstance(value, types.BuiltinFunctionType) or type(value).__name__ == "cython_function_or_method":
-        if str(getattr(value, "__module__", "")).startswith("numpy.random"):
-            return True
-    return isinstance(getattr(value, "__self__", None), GENERATORS)
+    if not isinstance(value, BOUND) and type(value).__name__ != "cython_function_or_method":
+        return False  # and a module is not asked for names: it may answer with a warning
+    return str(getattr(value, "__module__", "")).startswith("numpy.random") or isinstance(getattr(value, "__self__", None), GENERATORS)

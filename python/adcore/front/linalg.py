@@ -74,10 +74,10 @@ def hermitian(x: Any) -> Any:
     return 0.5 * (x + H(x))
 
 
-def of_triangle(x: Any, upper: bool = False) -> Any:
-    """The Hermitian matrix that has this triangle of x: LAPACK does not read the other one."""
-    half = half_lower(H(x) if upper else x)
-    return half + H(half)
+def of_triangle(x: Any, upper: bool = False, mirror: Callable[[Any], Any] = H) -> Any:
+    """The Hermitian (with `mT` as mirror, symmetric) matrix that has this triangle of x: LAPACK does not read the other one."""
+    half = half_lower(mirror(x) if upper else x)
+    return half + mirror(half)
 
 
 def onto_triangle(h: Any, upper: bool = False) -> Any:
@@ -494,8 +494,7 @@ def real_diagonal(x: Any) -> Any:
 def qr_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
     q, r = qr_parts(y, a)
     gq, gr = parts(g, *qr_shapes(a))
-    m = real_diagonal(r @ H(gr) - H(gq) @ q)
-    copied = lower_of(m) + H(lower_of(m, -1))
+    copied = of_triangle(r @ H(gr) - H(gq) @ q)
     return (H(solve_triangle(r, H(gq + q @ copied), False)),)
 
 

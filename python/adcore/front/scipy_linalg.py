@@ -50,14 +50,6 @@ def as_columns(b: Any) -> tuple[Any, Callable[[Any], Any]]:
     return (b[:, None], lambda x: x[..., 0]) if b.ndim == 1 else (b, lambda x: x)
 
 
-def hermitian_of(a: Any, lower: bool, conjugated: bool = True) -> Any:
-    """The Hermitian (or symmetric) matrix of which one triangle is read."""
-    if not conjugated:
-        return linalg.lower_of(a) + mT(linalg.lower_of(a, -1)) if lower else linalg.upper_of(a) + mT(linalg.upper_of(a, 1))
-    a = linalg.real_diagonal(a)
-    return linalg.lower_of(a) + H(linalg.lower_of(a, -1)) if lower else linalg.upper_of(a) + H(linalg.upper_of(a, 1))
-
-
 # -- linear equations ------------------------------------------------------------------------------------------
 
 ASSUMED = {
@@ -70,7 +62,7 @@ def as_assumed(a: Any, assume_a: Any, lower: bool) -> Any:
     """What is read of a matrix that is assumed to be of a kind."""
     kind = ASSUMED.get(assume_a, assume_a)
     if kind in ("symmetric", "hermitian", "positive definite"):
-        return hermitian_of(a, lower, kind != "symmetric")
+        return linalg.of_triangle(a, not lower, mT if kind == "symmetric" else H)
     if kind == "tridiagonal":
         n = a.shape[-1]
         return a * (np.abs(np.subtract.outer(np.arange(n), np.arange(n))) <= 1).astype(float)
@@ -906,7 +898,7 @@ def pinv(a: Any, *, atol: Any = None, rtol: Any = None, return_rank: bool = Fals
 @twin
 def pinvh(a: Any, atol: Any = None, rtol: Any = None, lower: bool = True, return_rank: bool = False, check_finite: bool = True) -> Any:
     a = one_square("pinvh", a)
-    return pinv(hermitian_of(a, lower), atol=atol, rtol=rtol, return_rank=return_rank)
+    return pinv(linalg.of_triangle(a, not lower), atol=atol, rtol=rtol, return_rank=return_rank)
 
 
 @twin
@@ -958,7 +950,7 @@ def eigh(a: Any, b: Any = None, *, lower: bool = True, eigvals_only: bool = Fals
     a = one_square("eigh", a)
     if b is None:
         return symmetric_eig("eigh", a, lower, eigvals_only, subset_by_index, subset_by_value)
-    a, b = hermitian_of(a, lower), one_square("eigh", b)
+    a, b = linalg.of_triangle(a, not lower), one_square("eigh", b)
     low = linalg.cholesky(b if lower else H(b))
     if type == 1:
         inner = solve_triangle(low, H(solve_triangle(low, a, True)), True)

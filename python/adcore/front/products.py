@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..tracer import array as traced
 from .dispatch import METHODS, TABLE, UFUNCS, implements, unsupported
-from .shapes import axis_of, finished
+from .shapes import axis_of, finished, rank
 
 
 def both(a: Any, b: Any) -> tuple[Any, Any]:
@@ -47,9 +48,10 @@ TABLE[np.linalg.vecdot] = vecdot
 
 @implements(np.dot)
 def dot(a: Any, b: Any, out: Any = None) -> Any:
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    ranks = (rank(a), rank(b))
+    if 0 in ranks:
         return finished(a * b, out, "dot")
-    if np.ndim(b) <= 2:
+    if ranks[1] <= 2:
         return finished(traced.matmul(a, b), out, "dot")
     a, b = both(a, b)
     return finished(tensordot(a, b, (-1, -2)), out, "dot")
@@ -63,7 +65,7 @@ def vdot(a: Any, b: Any, /) -> Any:
 
 @implements(np.inner)
 def inner(a: Any, b: Any, /) -> Any:
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    if 0 in (rank(a), rank(b)):
         return a * b
     return tensordot(a, b, (-1, -1))
 
@@ -149,8 +151,8 @@ def parse_einsum(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[s
     return inputs, output
 
 
-def diagonals(a: Any, letters: str) -> tuple[Any, str]:
-    """Repeated letters of one operand: its diagonal."""
+def diagonals(a: Any, letters: str) -> Any:
+    """Repeated letters of one operand: its diagonal, whose axis comes first (`apart`)."""
     for c in dict.fromkeys(letters):
         while letters.count(c) > 1:
             i = letters.index(c)
@@ -159,47 +161,85 @@ def diagonals(a: Any, letters: str) -> tuple[Any, str]:
             order = [i, j, *[m for m in range(len(letters)) if m not in (i, j)]]
             a = a.transposed(tuple(order))[k, k]
             letters = c + "".join(letters[m] for m in range(len(letters)) if m not in (i, j))
-    return a, letters
+    return a
 
 
-def summed(a: Any, letters: str, keep: str) -> tuple[Any, str]:
-    """Sum over the letters nobody needs any more."""
-    axes = tuple(k for k, c in enumerate(letters) if c not in keep)
-    if not axes:
-        return a, letters
-    return traced.as_traced(traced.trace_of_value(a), traced.reduce("sum", a, axes, False)), "".join(c for c in letters if c in keep)
+def apart(letters: str) -> str:
+    """The letters of an operand after `diagonals`."""
+    for c in dict.fromkeys(letters):
+        if letters.count(c) > 1:
+            letters = c + letters.replace(c, "")
+    return letters
 
 
-def ordered(a: Any, letters: str, target: str, sizes: dict[str, int]) -> Any:
-    """Axes in the order of target; letters it lacks become axes of length 1."""
-    a = a.transposed(tuple(letters.index(c) for c in target if c in letters))
-    return a.reshape([sizes[c] if c in letters else 1 for c in target])
+def summed(a: Any, axes: tuple[int, ...]) -> Any:
+    return traced.asarray(traced.reduce("sum", a, axes, False)) if axes else a
 
 
-def pair(a: Any, la: str, b: Any, lb: str, keep: str, sizes: dict[str, int]) -> tuple[Any, str]:
-    """One contraction of two operands."""
-    a, la = summed(a, la, lb + keep)
-    b, lb = summed(b, lb, la + keep)
-    shared = [c for c in la if c in lb]
-    contracted = [c for c in shared if c not in keep]
-    batch = [c for c in shared if c in keep]
-    rows = [c for c in la if c not in lb]
-    columns = [c for c in lb if c not in la]
-    if not contracted:
-        out = "".join(c for c in dict.fromkeys(la + lb))
-        return traced.asarray(ordered(a, la, out, sizes) * ordered(b, lb, out, sizes)), out
-    if not rows and not columns:
-        # elementwise product and a sum: no matrix in it
-        out = "".join(batch + contracted)
-        return summed(traced.asarray(ordered(a, la, out, sizes) * ordered(b, lb, out, sizes)), out, "".join(batch))
-    n = math.prod(sizes[c] for c in contracted)
-    left = a.transposed(tuple(la.index(c) for c in batch + rows + contracted))
-    left = left.reshape([*(sizes[c] for c in batch), math.prod(sizes[c] for c in rows), n])
-    right = b.transposed(tuple(lb.index(c) for c in batch + contracted + columns))
-    right = right.reshape([*(sizes[c] for c in batch), n, math.prod(sizes[c] for c in columns)])
-    product = traced.matmul(left, right)
-    order = "".join(batch + rows + columns)
-    return product.reshape([sizes[c] for c in order]), order
+def arranged(a: Any, order: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """Axes in another order, then another shape."""
+    if order != tuple(range(len(order))):
+        a = a.transposed(order)
+    return a if a.shape == shape else a.shape_to(shape)
+
+
+class Contraction(NamedTuple):
+    """One contraction of two operands, as steps."""
+
+    sums: tuple[tuple[int, ...], tuple[int, ...]]  # axes of each that nobody else needs
+    orders: tuple[tuple[int, ...], tuple[int, ...]]  # then its axes in this order,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]  # and in this shape
+    is_matrix: bool  # then their product, as matrices or element by element
+    after: tuple[int, ...]  # axes of the product to be summed
+    shape: tuple[int, ...]  # the result's
+    letters: str
+
+    def of(self, a: Any, b: Any) -> Any:
+        a = arranged(summed(a, self.sums[0]), self.orders[0], self.shapes[0])
+        b = arranged(summed(b, self.sums[1]), self.orders[1], self.shapes[1])
+        product = summed(traced.matmul(a, b) if self.is_matrix else traced.asarray(a * b), self.after)
+        return product if product.shape == self.shape else product.shape_to(self.shape)
+
+
+def contraction(la: str, lb: str, keep: str, sizes: dict[str, int]) -> Contraction:
+    """How two operands with these letters are contracted, when the rest needs those in ``keep``."""
+    sums = (axes_outside(la, lb + keep), axes_outside(lb, la + keep))
+    la, lb = ("".join(c for k, c in enumerate(letters) if k not in axes) for letters, axes in zip((la, lb), sums, strict=True))
+    contracted = "".join(c for c in la if c in lb and c not in keep)
+    batch = "".join(c for c in la if c in lb and c in keep)
+    rows = "".join(c for c in la if c not in lb)
+    columns = "".join(c for c in lb if c not in la)
+    n = size_of(contracted, sizes)
+    if contracted and (rows or columns):
+        lead = sizes_of(batch, sizes)
+        orders = (axes_in(la, batch + rows + contracted), axes_in(lb, batch + contracted + columns))
+        shapes = ((*lead, size_of(rows, sizes), n), (*lead, n, size_of(columns, sizes)))
+        letters = batch + rows + columns
+        return Contraction(sums, orders, shapes, True, (), sizes_of(letters, sizes), letters)
+    # no matrix in it: an outer product, or an elementwise one and a sum
+    out = batch + contracted if contracted else "".join(dict.fromkeys(la + lb))
+    letters = batch if contracted else out
+    orders = (axes_in(la, out), axes_in(lb, out))
+    shapes = (sizes_of(out, sizes, la), sizes_of(out, sizes, lb))
+    return Contraction(sums, orders, shapes, False, axes_outside(out, letters), sizes_of(letters, sizes), letters)
+
+
+def axes_outside(letters: str, keep: str) -> tuple[int, ...]:
+    return tuple(k for k, c in enumerate(letters) if c not in keep)
+
+
+def axes_in(letters: str, target: str) -> tuple[int, ...]:
+    """The axes of an operand in the order of target, which may have more."""
+    return tuple(letters.index(c) for c in target if c in letters)
+
+
+def size_of(letters: str, sizes: dict[str, int]) -> int:
+    return math.prod(sizes[c] for c in letters)
+
+
+def sizes_of(letters: str, sizes: dict[str, int], own: str | None = None) -> tuple[int, ...]:
+    """Lengths by letter; 1 for those that an operand has not got."""
+    return tuple(sizes[c] if own is None or c in own else 1 for c in letters)
 
 
 def einsum_operands(operands: Any) -> tuple[str, list[Any]]:
@@ -226,33 +266,61 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
     subscripts, arrays = einsum_operands(operands)
     like = traced.find_trace(arrays)
     arrays = [traced.as_traced(like, a) for a in arrays]
-    inputs, output = parse_einsum(subscripts, [a.shape for a in arrays])
+    plan = einsum_plan(subscripts, tuple([a.shape for a in arrays]))
+    terms = [entered(a, *entry) for a, entry in zip(arrays, plan.entries, strict=True)]
+    for i, j, step in plan.steps:
+        b, a = terms.pop(j), terms.pop(i)
+        terms.append(step.of(a, b))
+    a = summed(terms[0], plan.sums)
+    return finished(scalar(arranged(a, plan.order, tuple([a.shape[k] for k in plan.order]))), out, "einsum")
+
+
+def entered(a: Any, letters: str, shape: tuple[int, ...]) -> Any:
+    """An operand without repeated letters, stretched to the lengths that its letters have elsewhere."""
+    if len(set(letters)) < len(letters):
+        a = diagonals(a, letters)
+    return a if a.shape == shape else traced.broadcast_to(a, shape)
+
+
+class EinsumPlan(NamedTuple):
+    """An einsum as steps."""
+
+    entries: tuple[tuple[str, tuple[int, ...]], ...]  # letters of each operand, and its shape without repeated ones
+    steps: tuple[tuple[int, int, Contraction], ...]  # which two terms are contracted; the result comes last
+    sums: tuple[int, ...]  # axes of the last term to be summed
+    order: tuple[int, ...]  # and the order of the others
+
+
+@functools.lru_cache(maxsize=1024)
+def einsum_plan(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> EinsumPlan:
+    inputs, output = parse_einsum(subscripts, list(shapes))
     sizes: dict[str, int] = {}
-    for a, letters in zip(arrays, inputs, strict=True):
-        if len(letters) != len(a.shape):
-            raise ValueError(f"einstein sum subscripts string {subscripts!r} does not fit an operand of shape {a.shape}")
-        for c, d in zip(letters, a.shape, strict=True):
+    for shape, letters in zip(shapes, inputs, strict=True):
+        if len(letters) != len(shape):
+            raise ValueError(f"einstein sum subscripts string {subscripts!r} does not fit an operand of shape {shape}")
+        for c, d in zip(letters, shape, strict=True):
             if sizes.get(c, d) not in (1, d) and d != 1:
                 raise ValueError(f"einsum: {c} is {sizes[c]} and {d}")
             sizes[c] = d if sizes.get(c, 1) == 1 else sizes[c]
-    terms = [diagonals(a, letters) for a, letters in zip(arrays, inputs, strict=True)]
-    terms = [(traced.broadcast_to(a, tuple(sizes[c] for c in ls)), ls) for a, ls in terms]
+    terms = [apart(letters) for letters in inputs]
+    entries = tuple((letters, sizes_of(own, sizes)) for letters, own in zip(inputs, terms, strict=True))
+    steps = []
     while len(terms) > 1:
-        i, j = best_pair(terms, output, sizes) if len(terms) > 2 else (0, 1)
-        (a, la), (b, lb) = terms[i], terms[j]
-        rest = [t for k, t in enumerate(terms) if k not in (i, j)]
-        keep = output + "".join(ls for _, ls in rest)
-        terms = [*rest, pair(a, la, b, lb, keep, sizes)]
-    a, letters = summed(*terms[0], output)
-    return finished(scalar(a.transposed(tuple(letters.index(c) for c in output))), out, "einsum")
+        i, j = best_pair(terms, sizes) if len(terms) > 2 else (0, 1)
+        lb, la = terms.pop(j), terms.pop(i)
+        steps.append((i, j, contraction(la, lb, output + "".join(terms), sizes)))
+        terms.append(steps[-1][2].letters)
+    sums = axes_outside(terms[0], output)
+    rest = "".join(c for c in terms[0] if c in output)
+    return EinsumPlan(entries, tuple(steps), sums, axes_in(rest, output))
 
 
-def best_pair(terms: list[tuple[Any, str]], output: str, sizes: dict[str, int]) -> tuple[int, int]:
+def best_pair(terms: list[str], sizes: dict[str, int]) -> tuple[int, int]:
     """The pair whose contraction costs least: greedy, as NumPy's einsum_path does it."""
     best, cheapest = (0, 1), math.inf
     for i in range(len(terms)):
         for j in range(i + 1, len(terms)):
-            cost = math.prod(sizes[c] for c in set(terms[i][1] + terms[j][1]))
+            cost = math.prod(sizes[c] for c in set(terms[i] + terms[j]))
             if cost < cheapest:
                 best, cheapest = (i, j), cost
     return best

@@ -45,8 +45,17 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: 
         return np.sum(traced.value_of(a), axis=axis, keepdims=truth(keepdims))
     if dtype is not None:
         a = in_dtype(a, dtype, "sum")
-    result = traced.reduce("sum", masked(a, where, 0.0), axis, truth(keepdims))
-    return finished(with_initial(result, initial, "add"), out, "sum")
+    return fold("sum", "add", 0.0, a, axis, out, keepdims, initial, where)
+
+
+def fold(name: str, joined: str, neutral: float, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, where: Any) -> Any:
+    """A reduction by an operation that has this neutral element."""
+    if where is not True and where is not np._NoValue:
+        a = masked(a, where, neutral)
+    result = traced.reduce(name, a, axis, keepdims is True or truth(keepdims))
+    if initial is not np._NoValue:
+        result = traced.elementwise(joined, result, initial)
+    return result if out is None else finished(result, out, name)
 
 
 def truth(keepdims: Any) -> bool:
@@ -55,16 +64,12 @@ def truth(keepdims: Any) -> bool:
 
 @implements(np.max, np.amax)
 def max(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue, where: Any = True) -> Any:
-    a = masked(arr(a), where, -math.inf)
-    result = traced.reduce("max", a, axis, truth(keepdims))
-    return finished(with_initial(result, initial, "maximum"), out, "max")
+    return fold("max", "maximum", -math.inf, arr(a), axis, out, keepdims, initial, where)
 
 
 @implements(np.min, np.amin)
 def min(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue, where: Any = True) -> Any:
-    a = masked(arr(a), where, math.inf)
-    result = traced.reduce("min", a, axis, truth(keepdims))
-    return finished(with_initial(result, initial, "minimum"), out, "min")
+    return fold("min", "minimum", math.inf, arr(a), axis, out, keepdims, initial, where)
 
 
 def count(a: Any, axis: Any, where: Any) -> Any:

@@ -29,6 +29,11 @@ def finished(result: Any, out: Any, name: str) -> Any:
     return result if out is None or out is np._NoValue else store(name, out, result)
 
 
+def rank(x: Any) -> int:
+    """``np.ndim``, without its way through the protocols."""
+    return len(x.shape) if type(x) is traced.TracedArray or type(x) is np.ndarray else np.ndim(x)
+
+
 def axis_of(axis: int, ndim: int) -> int:
     k = operator.index(axis)
     if not -ndim <= k < ndim:

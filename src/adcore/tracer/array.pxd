@@ -89,6 +89,8 @@ cdef class TracedArray(Traced):
     cdef int32_t record_view(self, int32_t base) except -1
     cdef int32_t add_map(self) except -1
     cdef tuple element_strides(self)
+    cpdef TracedArray shape_to(self, tuple shape)
+    cpdef TracedArray transposed(self, tuple axes)
     cdef object element(self, int64_t at)
     cdef int check_writable(self) except -1
     cdef int put_element(self, int64_t at, object x) except -1
@@ -107,10 +109,9 @@ cdef TracedArray sub_view(TracedArray of, int64_t offset, tuple shape, tuple ste
 cdef object result(Trace trace, int32_t value, tuple shape)
 cdef int write(TracedArray view, object x) except -1
 cdef object as_array_of(Trace trace, object x)
-cdef int32_t broadcast_value(Trace trace, int32_t value, tuple shape) except -1
-cdef tuple joint_shape(tuple shapes)
 cdef TracedScalar make_scalar(Trace trace, int32_t value, int code, bint known, double number)
 cdef object listed(object x)
+cdef tuple tuple_of(const int64_t *numbers, Py_ssize_t n)
 cdef int32_t operand_of(Trace trace, object x) except -1
 cdef int32_t cast(Trace trace, int32_t value, TracedArray like) except -1
 cdef TracedArray narrowed(TracedArray array, Py_ssize_t axis, int64_t start, int64_t stop, int64_t step)

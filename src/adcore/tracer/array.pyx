@@ -12,9 +12,10 @@ on an input that is being differentiated; such a value never turns into a plain 
 
 cimport cython
 cimport numpy as cnp
-from cpython.ref cimport PyObject
+from cpython.ref cimport Py_INCREF, PyObject
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcmp, memset
 
@@ -338,9 +339,7 @@ cdef class Trace:
 
     cdef int32_t shape_of_tuple(self, shape) except -1:
         cdef int64_t[MAX_DIMS] dims
-        cdef Py_ssize_t n = len(shape), k
-        if n > MAX_DIMS - 2:
-            raise errors.AdcoreError(f"{where_text()}an array of {n} dimensions: at most {MAX_DIMS - 2}")
+        cdef Py_ssize_t n = checked_rank(len(shape)), k
         for k in range(n):
             dims[k] = shape[k]
         return self.tape.add_shape(n, dims)
@@ -953,7 +952,7 @@ cdef class TracedArray(Traced):
 
     @property
     def T(self):
-        return self.transposed(tuple(range(len(self.shape) - 1, -1, -1)))
+        return sub_view(self, self.offset, self.shape[::-1], self.element_strides()[::-1])
 
     @property
     def mT(self):
@@ -974,7 +973,7 @@ cdef class TracedArray(Traced):
     def base(self):
         return None if self.steps is None else self
 
-    def transposed(self, tuple axes):
+    cpdef TracedArray transposed(self, tuple axes):
         """The view with its axes in this order."""
         steps = self.element_strides()
         return sub_view(self, self.offset, tuple([self.shape[a] for a in axes]), tuple([steps[a] for a in axes]))
@@ -997,11 +996,13 @@ cdef class TracedArray(Traced):
             raise IndexError(f"{where_text()}a view of shape {shape} leaves the array's memory")
         return sub_view(self, self.offset + offset, shape, steps)
 
-    def shape_to(self, tuple shape):
+    cpdef TracedArray shape_to(self, tuple shape):
         """Reshape: a view when NumPy would give one, else a copy."""
         cdef TracedArray whole
+        if self.steps is None:
+            return sub_view(self, 0, shape, contiguous(shape))
         if shape == self.shape:
-            return sub_view(self, self.offset, shape, self.element_strides())
+            return sub_view(self, self.offset, shape, self.steps)
         steps = reshaped_strides(self.shape, self.element_strides(), shape)
         if steps is None:
             whole = wrap(self.trace, self.read(), self.shape)
@@ -1017,7 +1018,7 @@ cdef class TracedArray(Traced):
         if isinstance(shape, (int, NP_INTEGER)):
             dims = [int(shape)]
         else:
-            dims = [operator.index(d) for d in shape]
+            dims = [d if type(d) is int else operator.index(d) for d in shape]
         for k in range(len(dims)):
             d = dims[k]
             if d == -1 and open < 0:
@@ -1073,12 +1074,11 @@ cdef class TracedArray(Traced):
             n = PySlice_AdjustIndices(self.shape[0], &start, &stop, step)
             steps = self.element_strides()
             return sub_view(self, self.offset + (start * <int64_t>steps[0] if n else 0), (n,), (step * <int64_t>steps[0],))
-        view = basic_view(self, key)
-        if view is not None:
-            if view.scalar:
-                return self.element(view.offset)
-            return sub_view(self, view.offset, view.shape, view.steps)
-        return fancy_get(self, key)
+        if not basic_view(self, key, &view):
+            return fancy_get(self, key)
+        if view.scalar:
+            return self.element(view.offset)
+        return viewed(self, &view)
 
     cdef object element(self, int64_t at):
         """The scalar at an element of the buffer."""
@@ -1108,16 +1108,12 @@ cdef class TracedArray(Traced):
             self.put_element(self.offset + checked_index(key, self.shape[0], 0) * (
                 1 if self.steps is None else <int64_t>self.steps[0]), x)
             return
-        view = basic_view(self, key)
-        if view is not None:
-            if view.scalar:
-                if not is_number(x):
-                    x = as_scalar(self.trace, x)
-                self.put_element(view.offset, x)
-            else:
-                write(sub_view(self, view.offset, view.shape, view.steps), x)
-            return
-        fancy_set(self, key, x)
+        if not basic_view(self, key, &view):
+            fancy_set(self, key, x)
+        elif view.scalar:
+            self.put_element(view.offset, x if is_number(x) else as_scalar(self.trace, x))
+        else:
+            write(viewed(self, &view), x)
 
     def __setattr__(self, name, x):
         if name == "flat":
@@ -1233,14 +1229,32 @@ cdef object result(Trace trace, int32_t value, tuple shape):
     return wrap(trace, value, shape)
 
 
-cdef tuple contiguous(tuple shape):
+cdef tuple tuple_of(const int64_t *numbers, Py_ssize_t n):
+    cdef tuple found = PyTuple_New(n)
+    cdef object item
     cdef Py_ssize_t k
+    for k in range(n):
+        item = numbers[k]
+        Py_INCREF(item)                 # the tuple's own
+        PyTuple_SET_ITEM(found, k, item)
+    return found
+
+
+cdef tuple contiguous(tuple shape):
+    """The element strides of an array of this shape in C order."""
+    cdef Py_ssize_t k, n = checked_rank(len(shape))
     cdef int64_t step = 1
-    cdef list steps = [0] * len(shape)
-    for k in range(len(shape) - 1, -1, -1):
+    cdef int64_t[MAX_DIMS] steps
+    for k in range(n - 1, -1, -1):
         steps[k] = step
         step *= <int64_t>shape[k]
-    return tuple(steps)
+    return tuple_of(steps, n)
+
+
+cdef Py_ssize_t checked_rank(Py_ssize_t n) except -1:
+    if n > MAX_DIMS - 2:
+        raise errors.AdcoreError(f"{where_text()}an array of {n} dimensions: at most {MAX_DIMS - 2}")
+    return n
 
 
 cdef object reshaped_strides(tuple shape, tuple steps, tuple new):
@@ -1279,12 +1293,16 @@ cdef object reshaped_strides(tuple shape, tuple steps, tuple new):
 
 # -- indexing ------------------------------------------------------------------------------------
 
-cdef class View:
-    """The result of basic indexing."""
+cdef struct View:                       # what basic indexing finds
+    int64_t offset
+    Py_ssize_t n
+    int64_t[MAX_DIMS] dims
+    int64_t[MAX_DIMS] steps
+    bint scalar
 
-    cdef int64_t offset
-    cdef tuple shape, steps
-    cdef bint scalar
+
+cdef TracedArray viewed(TracedArray array, const View *view):
+    return sub_view(array, view.offset, tuple_of(view.dims, view.n), tuple_of(view.steps, view.n))
 
 
 cdef int64_t checked_index(object key, int64_t n, int axis) except? -1:
@@ -1294,59 +1312,58 @@ cdef int64_t checked_index(object key, int64_t n, int axis) except? -1:
     return k + n if k < 0 else k
 
 
-cdef View basic_view(TracedArray array, object key):
-    """Integers, slices, newaxis and an ellipsis as a view; None when the key holds anything else."""
-    cdef tuple keys = key if isinstance(key, tuple) else (key,)
-    cdef Py_ssize_t n = len(array.shape), used = 0, axis = 0
-    cdef int64_t offset = array.offset
+cdef bint basic_view(TracedArray array, object key, View *view) except -1:
+    """Integers, slices, newaxis and an ellipsis as a view; False when the key holds anything else."""
+    cdef tuple keys = <tuple>key if type(key) is tuple else (tuple(key) if isinstance(key, tuple) else (key,))
+    cdef tuple dims = array.shape, steps = array.element_strides()
+    cdef Py_ssize_t n = len(dims), used = 0, axis = 0, to = 0, added = 0, k
     cdef Py_ssize_t start, stop, step, count
-    cdef tuple steps = array.element_strides()
-    cdef list shape = [], strides = []
-    cdef View view
     cdef bint has_ellipsis = False
-    for k in keys:
-        if k is None:
-            continue
-        if k is Ellipsis:
+    view.offset = array.offset
+    for item in keys:
+        if item is None:
+            added += 1
+        elif item is Ellipsis:
             if has_ellipsis:
                 raise IndexError("an index can only have a single ellipsis ('...')")
             has_ellipsis = True
-        elif type(k) is int or type(k) is slice or isinstance(k, NP_INTEGER):
+        elif type(item) is int or type(item) is slice or isinstance(item, NP_INTEGER):
             used += 1
         else:
-            return None
+            return False
     if used > n:
         raise IndexError(f"{where_text()}too many indices for array: array is {n}-dimensional, but {used} were indexed")
-    for k in keys:
-        if type(k) is slice:
-            PySlice_Unpack(k, &start, &stop, &step)
-            count = PySlice_AdjustIndices(array.shape[axis], &start, &stop, step)
+    checked_rank(n + added)
+    for item in keys:
+        if type(item) is slice:
+            PySlice_Unpack(item, &start, &stop, &step)
+            count = PySlice_AdjustIndices(dims[axis], &start, &stop, step)
             if count:
-                offset += start * <int64_t>steps[axis]
-            shape.append(count)
-            strides.append(step * <int64_t>steps[axis])
-            axis += 1
-        elif k is None:
-            shape.append(1)
-            strides.append(0)
-        elif k is Ellipsis:
-            for _ in range(n - used):
-                shape.append(array.shape[axis])
-                strides.append(steps[axis])
-                axis += 1
+                view.offset += start * <int64_t>steps[axis]
+            view.dims[to] = count
+            view.steps[to] = step * <int64_t>steps[axis]
+        elif item is None:
+            view.dims[to] = 1
+            view.steps[to] = 0
+            axis -= 1
+        elif item is Ellipsis:
+            for k in range(n - used):
+                view.dims[to + k] = dims[axis + k]
+                view.steps[to + k] = steps[axis + k]
+            to += n - used - 1
+            axis += n - used - 1
         else:
-            offset += checked_index(k, array.shape[axis], <int>axis) * <int64_t>steps[axis]
-            axis += 1
-    while axis < n:
-        shape.append(array.shape[axis])
-        strides.append(steps[axis])
+            view.offset += checked_index(item, dims[axis], <int>axis) * <int64_t>steps[axis]
+            to -= 1
         axis += 1
-    view = View.__new__(View)
-    view.offset = offset
-    view.shape = tuple(shape)
-    view.steps = tuple(strides)
-    view.scalar = not shape and not has_ellipsis
-    return view
+        to += 1
+    for k in range(axis, n):
+        view.dims[to] = dims[k]
+        view.steps[to] = steps[k]
+        to += 1
+    view.n = to
+    view.scalar = not to and not has_ellipsis
+    return True
 
 
 cdef object plain_key(object key):
@@ -1397,9 +1414,9 @@ cdef object fancy_get(TracedArray array, object key):
     cdef Trace trace = array.trace
     cdef int32_t base, offsets, value
     cdef tuple shape
+    cdef View view
     key = plain_key(key)
-    view = basic_view(array, key)
-    if view is not None:
+    if basic_view(array, key, &view):
         return array[key]
     rows = row_positions(array, key)
     if rows is not None:
@@ -1429,12 +1446,13 @@ cdef int fancy_set(TracedArray array, object key, object x) except -1:
     cdef Trace trace = array.trace
     cdef int32_t value, offsets
     cdef Buffer buffer = array.buffer
+    cdef View view
     array.check_writable()
     if isinstance(key, Traced) and key.dtype == np.bool_ and (<object>key).shape == array.shape and is_scalar_like(x):
         write(array, elementwise("where", key, x, array))
         return 0
     key = plain_key(key)
-    if basic_view(array, key) is not None:
+    if basic_view(array, key, &view):
         array[key] = x
         return 0
     if isinstance(key, NDARRAY) and key.dtype == np.bool_ and key.shape == array.shape and is_scalar_like(x):
@@ -1518,11 +1536,16 @@ cdef int write(TracedArray view, object x) except -1:
 
 cdef TracedArray narrowed(TracedArray array, Py_ssize_t axis, int64_t start, int64_t stop, int64_t step):
     """``array[..., start:stop:step, ...]`` along an axis, between bounds that lie inside (a stop of -1 is before the first)."""
-    cdef list shape = list(array.shape), steps = list(array.element_strides())
-    cdef int64_t along = steps[axis]
-    shape[axis] = max((stop - start + step - (1 if step > 0 else -1)) // step, 0)
+    cdef int64_t[MAX_DIMS] dims, steps
+    cdef tuple own = array.element_strides()
+    cdef Py_ssize_t k, n = len(own)
+    cdef int64_t along = own[axis]
+    for k in range(n):
+        dims[k] = array.shape[k]
+        steps[k] = own[k]
+    dims[axis] = max((stop - start + step - (1 if step > 0 else -1)) // step, 0)
     steps[axis] = along * step
-    return sub_view(array, array.offset + (along * start if shape[axis] else 0), tuple(shape), tuple(steps))
+    return sub_view(array, array.offset + (along * start if dims[axis] else 0), tuple_of(dims, n), tuple_of(steps, n))
 
 
 # -- operands ------------------------------------------------------------------------------------------
@@ -1646,6 +1669,7 @@ cdef object unary(int op, object a):
 
 
 cdef double rounded(double x, int code) noexcept:
+    """A Python number as NumPy has it beside an array of this dtype."""
     return <double><float>x if code == F32 else x
 
 
@@ -1699,13 +1723,13 @@ cdef object binary(int op, object a, object b):
             x1 = (<TracedArray>a).read()
             code = trace.tape.code[x1].dtype
             if code != BOOL:
-                return array_result(trace, op, code, x1, trace.number(b), (<TracedArray>a).shape)
+                return array_result(trace, op, code, x1, trace.number(rounded(b, code)), (<TracedArray>a).shape)
     elif type(b) is TracedArray and (type(a) is float or type(a) is int):
         trace = (<TracedArray>b).trace
         x2 = (<TracedArray>b).read()
         code = trace.tape.code[x2].dtype
         if code != BOOL:
-            return array_result(trace, op, code, trace.number(a), x2, (<TracedArray>b).shape)
+            return array_result(trace, op, code, trace.number(rounded(a, code)), x2, (<TracedArray>b).shape)
     elif type(a) is TracedScalar and (<TracedScalar>a).code == F64:
         trace = (<TracedScalar>a).trace
         if type(b) is TracedArray:
@@ -1736,12 +1760,15 @@ cdef object binary(int op, object a, object b):
     x2 = operand_of(trace, b)
     c1 = weak_code(trace, a, x1)
     c2 = weak_code(trace, b, x2)
+    code = promoted(c1, c2)
+    if code == F32 and c1 == -1:
+        x1 = trace.number(rounded(a, F32))
+    if code == F32 and c2 == -1:
+        x2 = trace.number(rounded(b, F32))
     if is_predicate(op):
         code = BOOL
     elif c1 == BOOL and c2 == BOOL:
         return plain_bool(op, a, b)
-    else:
-        code = promoted(c1, c2)
     if s1 and s2:
         value = trace.append(op, code, 2, x1, x2, -1, SCALAR_SHAPE, -1)
         if isinstance(a, TracedScalar):
@@ -1782,59 +1809,62 @@ cdef object plain_bool(int op, object a, object b):
 cdef tuple combine(Trace trace, int op, int code, int32_t x1, int32_t x2):
     """One elementwise instruction of two operands, broadcast as NumPy does."""
     cdef int64_t *ints = trace.tape.ints
-    cdef int32_t s1 = trace.tape.code[x1].shape, s2 = trace.tape.code[x2].shape, shape
-    cdef tuple t1, t2, t
-    if s1 == s2 or ints[s2] == 0:
-        shape = s1
-    elif ints[s1] == 0:
-        shape = s2
+    cdef int32_t[2] shapes
+    cdef int32_t shape
+    shapes[0] = trace.tape.code[x1].shape
+    shapes[1] = trace.tape.code[x2].shape
+    if shapes[0] == shapes[1] or ints[shapes[1]] == 0:
+        shape = shapes[0]
+    elif ints[shapes[0]] == 0:
+        shape = shapes[1]
     else:
-        t1 = trace.shape_tuple(x1)
-        t2 = trace.shape_tuple(x2)
-        if t1 != t2:
-            t = joint_shape((t1, t2))
-            x1 = broadcast_value(trace, x1, t)
-            x2 = broadcast_value(trace, x2, t)
-            shape = trace.shape_of_tuple(t)
-        else:
-            shape = s1
+        shape = joint_shape(trace, shapes, 2, 0)
+        x1 = broadcast_value(trace, x1, shape)
+        x2 = broadcast_value(trace, x2, shape)
     x1 = trace.append(op, code, 2, x1, x2, -1, shape, -1)
     return x1, trace.shape_tuple(x1)
 
 
-cdef tuple joint_shape(tuple shapes):
-    cdef Py_ssize_t n = 0, k
-    cdef list joint
-    cdef tuple shape
-    for shape in shapes:
-        n = max(n, len(shape))
-    joint = [1] * n
-    for shape in shapes:
-        for k in range(-len(shape), 0):
-            if shape[k] != 1 and shape[k] != joint[k]:
-                if joint[k] != 1:
-                    text = " ".join([str(s).replace(" ", "") for s in shapes])
+cdef int32_t joint_shape(Trace trace, const int32_t *shapes, int n, Py_ssize_t core) except -1:
+    """What n of the tape's shapes broadcast to, all but their last ``core`` axes of them."""
+    cdef int64_t[MAX_DIMS] joint
+    cdef int64_t *ints = trace.tape.ints
+    cdef int64_t d
+    cdef Py_ssize_t rank = 0, own, k, at
+    cdef int i
+    for i in range(n):
+        rank = max(rank, ints[shapes[i]] - core)
+    for k in range(rank):
+        joint[k] = 1
+    for i in range(n):
+        own = ints[shapes[i]] - core
+        for k in range(own):
+            d = ints[shapes[i] + 1 + k]
+            at = rank - own + k
+            if d != 1 and d != joint[at]:
+                if joint[at] != 1:
+                    text = " ".join([str(tuple_of(ints + shapes[j] + 1, ints[shapes[j]] - core)).replace(" ", "") for j in range(n)])
                     raise ValueError(f"{where_text()}operands could not be broadcast together with shapes {text}")
-                joint[k] = shape[k]
-    return tuple(joint)
+                joint[at] = d
+    return trace.tape.add_shape(rank, joint)
 
 
-cdef int32_t broadcast_value(Trace trace, int32_t value, tuple shape) except -1:
-    """A value stretched to a shape: a view with zero strides; scalars stay as they are."""
-    cdef tuple own = trace.shape_tuple(value), steps
+cdef int32_t broadcast_value(Trace trace, int32_t value, int32_t shape) except -1:
+    """A value stretched to a shape of the tape: a view with zero strides; scalars stay as they are."""
+    cdef int64_t *ints = trace.tape.ints
+    cdef int32_t own = trace.tape.code[value].shape
+    cdef int64_t rank = ints[shape], step = 1, d
     cdef int64_t[MAX_DIMS + 1] numbers
-    cdef Py_ssize_t lead = len(shape) - len(own), k
-    if not own or own == shape:
+    cdef Py_ssize_t lead = rank - ints[own], k
+    if ints[own] == 0 or same_shape(ints, own, shape):
         return value
-    steps = contiguous(own)
     numbers[0] = 0
-    for k in range(len(shape)):
-        if k < lead or own[k - lead] == 1 and shape[k] != 1:
-            numbers[1 + k] = 0
-        else:
-            numbers[1 + k] = steps[k - lead]
-    return trace.append(AD_OP_VIEW, trace.tape.code[value].dtype, 1, value, -1, -1, trace.shape_of_tuple(shape),
-                        trace.tape.add_ints(numbers, len(shape) + 1))
+    for k in range(rank - 1, -1, -1):
+        d = 1 if k < lead else ints[own + 1 + k - lead]
+        numbers[1 + k] = 0 if k < lead or d != ints[shape + 1 + k] else step
+        step *= d
+    return trace.append(AD_OP_VIEW, trace.tape.code[value].dtype, 1, value, -1, -1, shape,
+                        trace.tape.add_ints(numbers, rank + 1))
 
 
 # -- primitives for the front -----------------------------------------------------------------------------
@@ -1857,7 +1887,6 @@ def elementwise(str name, *args):
     cdef int32_t[3] values, shapes
     cdef int32_t joint = SCALAR_SHAPE, value
     cdef bint same = True
-    cdef tuple shape
     cdef Py_ssize_t k
     if holds_complex(args):
         return complex_front().elementwise(name, *args)
@@ -1884,11 +1913,13 @@ def elementwise(str name, *args):
         code = BOOL
     else:
         code = promoted(codes[1], codes[2])
+    for k in range(3):
+        if code == F32 and codes[k] == -1:
+            values[k] = trace.number(rounded(args[k], F32))
     if not same:
-        shape = joint_shape((trace.shape_tuple(values[0]), trace.shape_tuple(values[1]), trace.shape_tuple(values[2])))
-        joint = trace.shape_of_tuple(shape)
+        joint = joint_shape(trace, shapes, 3, 0)
         for k in range(3):
-            values[k] = broadcast_value(trace, values[k], shape)
+            values[k] = broadcast_value(trace, values[k], joint)
     value = trace.append(op, code, 3, values[0], values[1], values[2], joint, -1)
     if op == AD_OP_WHERE:
         trace.active[value] = trace.active[values[1]] | trace.active[values[2]]
@@ -1973,7 +2004,9 @@ def reduce(str name, x, axes=None, bint keepdims=False):
     shape = tuple(kept)
     value = trace.append(op, code, 1, value, -1, -1, trace.shape_of_tuple(shape), trace.tape.add_ints(numbers, n + 1))
     if keepdims:
-        return as_array(result(trace, value, shape)).shape_to(tuple([1 if mask[k] else array.shape[k] for k in range(n)]))
+        for k in range(n):
+            numbers[k] = 1 if mask[k] else <int64_t>array.shape[k]
+        return wrap(trace, value, shape).shape_to(tuple_of(numbers, n))
     return result(trace, value, shape)
 
 
@@ -1983,34 +2016,39 @@ def matmul(a, b):
     cdef TracedArray x1, x2
     cdef bint left, right
     cdef int code
-    cdef int32_t v1, v2, value
-    cdef tuple batch, shape, rows
+    cdef int32_t v1, v2, value, batch = SCALAR_SHAPE
+    cdef int32_t[2] shapes
+    cdef Py_ssize_t n1, n2
+    cdef tuple shape, rows = None
     if is_complex(a) or is_complex(b):
         return complex_front().matmul(a, b)
     trace = trace_of(a, b)
     x1 = as_array_of(trace, a)
     x2 = as_array_of(trace, b)
-    left = len(x1.shape) == 1
-    right = len(x2.shape) == 1
-    if not x1.shape or not x2.shape:
+    n1 = len(x1.shape)
+    n2 = len(x2.shape)
+    left = n1 == 1
+    right = n2 == 1
+    if not n1 or not n2:
         raise ValueError(f"{where_text()}matmul: an operand does not have enough dimensions")
-    if x1.shape[-1] != x2.shape[-2 if not right else -1]:
+    if x1.shape[n1 - 1] != x2.shape[0 if right else n2 - 2]:
         raise ValueError(f"{where_text()}matmul: Input operand 1 has a mismatch in its core dimension 0 "
                          f"(size {x2.shape[-2 if not right else -1]} is different from {x1.shape[-1]})")
     if left:
         x1 = x1.shape_to((1, *x1.shape))
     if right:
         x2 = x2.shape_to((*x2.shape, 1))
-    rows = x1.shape
-    if len(x1.shape) > 2 and len(x2.shape) == 2:
-        x1 = x1.shape_to((math.prod(x1.shape[:-1]), x1.shape[-1]))      # one product of a tall matrix
-    if len(x1.shape) == 2 and len(x2.shape) == 2:
-        batch = ()
-    else:
-        batch = joint_shape((x1.shape[:-2], x2.shape[:-2]))
-        x1 = broadcast_to(x1, (*batch, *x1.shape[-2:]))
-        x2 = broadcast_to(x2, (*batch, *x2.shape[-2:]))
-    shape = (*batch, x1.shape[-2], x2.shape[-1])
+    if n1 > 2 and n2 <= 2:
+        rows = x1.shape
+        x1 = x1.shape_to((math.prod(rows[:-1]), rows[n1 - 1]))      # one product of a tall matrix
+    elif n1 > 2 or n2 > 2:
+        shapes[0] = trace.shape_of_tuple(x1.shape)
+        shapes[1] = trace.shape_of_tuple(x2.shape)
+        batch = joint_shape(trace, shapes, 2, 2)
+        shape = tuple_of(trace.tape.ints + batch + 1, trace.tape.ints[batch])
+        x1 = broadcast_to(x1, (*shape, *x1.shape[-2:]))
+        x2 = broadcast_to(x2, (*shape, *x2.shape[-2:]))
+    shape = (*x1.shape[:-1], x2.shape[-1]) if batch != SCALAR_SHAPE else (x1.shape[0], x2.shape[1])
     v1 = x1.read()
     v2 = x2.read()
     code = promoted(trace.tape.code[v1].dtype, trace.tape.code[v2].dtype)
@@ -2020,15 +2058,14 @@ def matmul(a, b):
         v2 = trace.append(AD_OP_IDENTITY, code, 1, v2, -1, -1, trace.tape.code[v2].shape, -1)
     value = trace.append(AD_OP_MATMUL, code, 2, v1, v2, -1, trace.shape_of_tuple(shape), -1)
     x1 = wrap(trace, value, shape)
-    if len(rows) > 2 and not batch:
-        x1 = x1.shape_to((*rows[:-1], shape[-1]))
-    shape = x1.shape
-    if left:
-        shape = (*shape[:-2], shape[-1])
-    if right:
-        shape = shape[:-1]
-    if not shape:
-        return as_scalar(trace, x1)
+    if rows is None and not left and not right:
+        return x1
+    if left and right:
+        return as_scalar(trace, x1.shape_to(()))
+    if rows is not None:
+        shape = rows[:-1] if right else (*rows[:-1], shape[1])
+    else:
+        shape = shape[:-1] if right else (*shape[:-2], shape[len(shape) - 1])
     return x1.shape_to(shape)
 
 

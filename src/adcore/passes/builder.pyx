@@ -787,8 +787,8 @@ cdef class Builder:
                                    self.rule_number(source.rules[instr.param]))
             k = self.out.add_ints(source.ints + instr.param, n - 1)
             return self.append(instr.op, instr.dtype, NARY, at, n, -1, shape, k)
-        if instr.op == AD_OP_CUMSUM:
-            at = self.out.add_ints(source.ints + instr.param, 4)
+        if instr.op == AD_OP_CUMSUM or instr.op == AD_OP_WINDOW:
+            at = self.out.add_ints(source.ints + instr.param, 4 if instr.op == AD_OP_CUMSUM else 1 + 5 * source.ints[instr.shape])
             return self.append(instr.op, instr.dtype, 1, new[instr.x1], -1, -1, shape, at)
         return self.emit(instr.op, instr.dtype, instr.nargs,
                          new[instr.x1] if instr.nargs > 0 else -1, new[instr.x2] if instr.nargs > 1 else -1,

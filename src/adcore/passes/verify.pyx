@@ -17,7 +17,7 @@ cdef uint8_t[AD_N_OPS] arity        # number of arguments of each op
 
 
 cdef int fill_arity() except -1:
-    names = {"ACCUMULATE": 2, "UPDATE": 2, "CUMSUM": 1, "VIEW": 1, "SUM": 1, "REDUCE_MAX": 1,
+    names = {"ACCUMULATE": 2, "UPDATE": 2, "CUMSUM": 1, "VIEW": 1, "WINDOW": 1, "SUM": 1, "REDUCE_MAX": 1,
              "REDUCE_MIN": 1, "REDUCE_PROD": 1, "PACK": NARY, "PACK_ADD": NARY, "CALL": NARY}
     for opcode, row in enumerate(optable.ROWS):
         arity[opcode] = names.get(optable.NAMES[opcode], len(row.args))

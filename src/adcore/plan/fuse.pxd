@@ -45,6 +45,7 @@ cdef struct Operand:            # how an argument is reached in an iteration spa
     int64_t offset
     int64_t step                # elements it moves from tile to tile of a loop
     const int64_t *strides      # NULL when scalar or direct
+    const int64_t *window       # its box, and what lies around it (plan/windows); NULL: the map holds everywhere
 
 cdef struct LoopGroups:         # groups [first, end) repeat
     int32_t first, end

@@ -16,7 +16,7 @@ from libc.stdint cimport uint64_t
 from adcore.optable.opcodes cimport (
     AD_N_ELEMENTWISE, AD_OP_ACCUMULATE, AD_OP_CONST, AD_OP_EMPTY, AD_OP_FULL, AD_OP_INPUT,
     AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
-    AD_OP_PACK, AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
+    AD_OP_PACK, AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW, AD_OP_WINDOW,
 )
 from adcore.plan.boxes cimport Box, find_box, mostly
 from adcore.plan.loops cimport LoopSpan, Tiling
@@ -41,7 +41,7 @@ cdef enum:
 cdef Role role_of(int op) noexcept nogil:
     if op < AD_N_ELEMENTWISE:
         return COMPUTED
-    if op == AD_OP_VIEW:
+    if op in (AD_OP_VIEW, AD_OP_WINDOW):
         return MAPPED
     if op in (AD_OP_INPUT, AD_OP_CONST, AD_OP_LITERAL, AD_OP_SCALAR):
         return LEAF
@@ -130,6 +130,9 @@ cdef class Fusion:
             base = &self.program.code[instr.x1]
             self.root[value] = base.x1 if base.op == AD_OP_FULL else instr.x1
             self.reach[value] = SCALAR if base.op == AD_OP_FULL or self.program.ints[base.shape] == 0 else THROUGH
+        elif instr.op == AD_OP_WINDOW:
+            self.root[value] = instr.x1
+            self.reach[value] = THROUGH
 
     cdef uint8_t reach_of(self, int32_t value, bint own) noexcept:
         """How a value is read; ``own``: by itself, as a view in memory reads its array."""
@@ -148,10 +151,13 @@ cdef class Fusion:
         found.offset = 0
         found.step = 0
         found.strides = NULL
+        found.window = NULL
         if reach == THROUGH:
             instr = &self.program.code[value]
             found.offset = self.program.ints[instr.param]
             found.strides = self.program.ints + instr.param + 1
+            if instr.op == AD_OP_WINDOW:
+                found.window = found.strides + self.program.ints[instr.shape]
             if self.tiling is not None:
                 found.step = self.tiling.step[value]
         return found
@@ -197,7 +203,7 @@ cdef class Fusion:
         cdef const Instr *instr = &self.program.code[value]
         cdef const Instr *store
         space = (<Seed *>self.groups.data)[group].space
-        if not same_shape(ints, instr.shape, space) or (self.tiling is not None and self.tiling.step[value]):
+        if instr.op != AD_OP_VIEW or not same_shape(ints, instr.shape, space) or (self.tiling is not None and self.tiling.step[value]):
             return root
         while self.group_of[at] == group:
             store = &self.program.code[at]
@@ -358,7 +364,7 @@ cdef class Fusion:
                 if operand.scalar or placing and not self.rewritten[root] or (
                         operand.direct and self.in_register(root, group)):
                     continue
-                self.add_reader(root, group, 0, operand.offset, operand.strides, self.space_of(value))
+                self.add_reader(root, group, operand.window != NULL, operand.offset, operand.strides, self.space_of(value))
             return 0
         if kind == SINGLE:
             self.in_memory[value] = 1
@@ -715,7 +721,7 @@ cdef class Fusion:
                             self.program.ints + self.program.code[value].param + 1):
                         continue
                 self.demanded[value] = 1
-            if own == MAPPED and self.tiling is None:
+            if instr.op == AD_OP_VIEW and self.tiling is None:
                 self.keep(<int32_t>i)
         return 0
 

@@ -23,6 +23,7 @@ from adcore.plan.split cimport split_steps
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init, pool_more
 from adcore.plan.recompute cimport recompute
 from adcore.plan.tiles cimport tile
+from adcore.plan.windows cimport windows
 from adcore.tape.maps cimport maps_disjoint, maps_equal
 from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args
 from adcore.tape.shelf cimport Shelf, shelf_free, shelf_init, shelf_take, shelf_take_numbers
@@ -99,6 +100,7 @@ cdef struct Loaded:         # a read that the current group has made already
     int32_t group, root, next, lane
     int64_t offset, step
     const int64_t *strides
+    const int64_t *window
 
 
 cdef struct Extent:         # the bytes that an access of the step touches lie between low and high
@@ -135,6 +137,7 @@ cdef class Lowering:
     cdef int32_t *first_loaded  # reads of a root made by the current group
     cdef Pool lanes, loaded, elements, ranked, spare, free_regs
     cdef Pool rooms             # int64, for each access of the step: elements that may be read from where it starts
+    cdef Pool windows           # of each access of the step: its window in the program, or NULL
     cdef Pool extents           # Extent of each store of the step
     cdef Pool meets             # uint8, for each access of the step: a load and a store that share an element
 
@@ -149,6 +152,7 @@ cdef class Lowering:
         pool_init(&self.ranked, sizeof(Ranked))
         pool_init(&self.spare, sizeof(Ranked))
         pool_init(&self.free_regs, sizeof(int32_t))
+        pool_init(&self.windows, sizeof(void *))
         pool_init(&self.extents, sizeof(Extent))
         pool_init(&self.meets, 1)
         shelf_init(&self.shelf, n * 3 * sizeof(int32_t) + 3 * ALIGN)
@@ -164,6 +168,7 @@ cdef class Lowering:
         pool_free(&self.ranked)
         pool_free(&self.spare)
         pool_free(&self.free_regs)
+        pool_free(&self.windows)
         pool_free(&self.extents)
         pool_free(&self.meets)
         shelf_free(&self.shelf)
@@ -217,6 +222,8 @@ cdef class Lowering:
                            and step.chunk >= longs[step.dims])
             for k in range(step.ndim):
                 step.single = step.single and longs[step.dims + k] > 0
+            for k in range(step.first_load, step.first_load + step.n_loads if step.single else 0):
+                step.single = step.single and (<Access *>self.plan.accesses.data)[k].window < 0
 
     # -- loops ---------------------------------------------------------------
 
@@ -708,7 +715,8 @@ cdef class Lowering:
             loaded = (<Loaded *>self.loaded.data) + at
             if operand.scalar:
                 return loaded.lane
-            same = loaded.offset == operand.offset and loaded.step == operand.step and (loaded.strides == NULL) == (operand.strides == NULL)
+            same = (loaded.offset == operand.offset and loaded.step == operand.step and loaded.window == operand.window
+                    and (loaded.strides == NULL) == (operand.strides == NULL))
             if same and operand.strides != NULL:
                 for k in range(self.program.ints[space]):
                     if loaded.strides[k] != operand.strides[k]:
@@ -725,6 +733,7 @@ cdef class Lowering:
         loaded.offset = operand.offset
         loaded.step = operand.step
         loaded.strides = operand.strides
+        loaded.window = operand.window
         loaded.next = head
         self.first_loaded[root] = <int32_t>(self.loaded.n - 1)
         if operand.scalar:
@@ -742,6 +751,7 @@ cdef class Lowering:
         access.offset = place.offset + operand.offset * item_size(place.dtype)
         self.add_elements(space, operand.strides, operand.direct, False)
         (<int64_t *>pool_more(&self.rooms))[0] = 0 if operand.step else place.size - operand.offset
+        (<const int64_t **>pool_more(&self.windows))[0] = operand.window
         return lane
 
     cdef int lower_blocks(self, int32_t group) except -1:
@@ -758,6 +768,7 @@ cdef class Lowering:
         self.elements.n = 0
         self.rooms.n = 0
         self.loaded.n = 0
+        self.windows.n = 0
         step.first_splat = <int32_t>self.plan.splats.n
         step.first_load = <int32_t>self.plan.accesses.n
         step.first_op = <int32_t>self.plan.ops.n
@@ -904,7 +915,9 @@ cdef class Lowering:
         cdef Access *access = (<Access *>self.plan.accesses.data) + step.first_load
         cdef int64_t n_access = step.n_loads + step.n_stores
         cdef int64_t[64] merged, last       # size and innermost original dimension of each merged one
+        cdef const int64_t **around = <const int64_t **>self.windows.data
         cdef int64_t *out
+        cdef int64_t *before
         cdef int64_t size, total = 1
         cdef bint mergeable, same, fits
         for k in range(ndim):
@@ -914,6 +927,10 @@ cdef class Lowering:
             mergeable = m > 0
             if mergeable:
                 for j in range(n_access):
+                    if j < step.n_loads and around[j] != NULL and not (
+                            everywhere(around[j], ndim, last[m - 1], dims) and everywhere(around[j], ndim, k, dims)):
+                        mergeable = False
+                        break
                     if e[j * ndim + last[m - 1]] != e[j * ndim + k] * dims[k]:
                         mergeable = False
                         break
@@ -940,14 +957,16 @@ cdef class Lowering:
         for j in range(n_access):
             access[j].strides = <int32_t>self.plan.longs.n
             out = <int64_t *>pool_add(&self.plan.longs, m)
+            before = <int64_t *>self.plan.longs.data + access[j - 1].strides if j else NULL
             size = item_size(access[j].dtype)
-            same = j > 0
+            same = before != NULL
             for k in range(m):
                 out[k] = e[j * ndim + last[k]] * size if last[k] >= 0 else 0
-                same = same and out[k] == out[k - m]
+                same = same and out[k] == before[k]
             if same:                            # as the one before it
                 self.plan.longs.n -= m
                 access[j].strides = access[j - 1].strides
+                out = before
             # is a block of this access dense in memory?
             access[j].direct = access[j].dtype == F64 and access[j].mode == MODE_SET
             rows = 8
@@ -961,6 +980,34 @@ cdef class Lowering:
                 else:
                     fits = access[j].slot == SLOT_ARENA and access[j].whole
                 access[j].direct = access[j].direct and fits
+            access[j].window = -1
+            if j < step.n_loads and around[j] != NULL:
+                self.add_window(&access[j], around[j], ndim, dims, merged, last, m)
+        return 0
+
+    cdef int add_window(self, Access *access, const int64_t *window, int64_t ndim, const int64_t *dims,
+                        const int64_t *merged, const int64_t *last, int64_t m) except -1:
+        """The window of an access over the merged dimensions. Those of several have nothing around them."""
+        cdef int64_t low, high, below, above, k, d
+        cdef int64_t *out
+        access.window = <int32_t>self.plan.longs.n
+        out = <int64_t *>pool_add(&self.plan.longs, WINDOW_FIELDS * m)
+        for k in range(m):
+            d = last[k]
+            low = 0
+            high = merged[k]
+            below = above = 0
+            if d >= 0 and merged[k] == dims[d]:
+                low = window[d]
+                high = window[ndim + d]
+                below = window[2 * ndim + d]
+                above = window[3 * ndim + d]
+            out[WINDOW_LOW * m + k] = low
+            out[WINDOW_HIGH * m + k] = high
+            out[WINDOW_BELOW * m + k] = below
+            out[WINDOW_ABOVE * m + k] = above
+            out[WINDOW_FIRST * m + k] = min(low, high - above) if above > 0 and high < merged[k] else low
+            out[WINDOW_END * m + k] = max(high, low + below) if below > 0 else high
         return 0
 
     cdef void cut_blocks(self, Step *step, const int64_t *merged, const int64_t *last, int64_t m) noexcept:
@@ -1013,7 +1060,13 @@ cdef class Lowering:
         for i in range(step.n_loads):
             lane = loads[i].reg
             # a pointer is no snapshot: what a write of this step changes is copied first
-            if loads[i].direct and not meets[i]:
+            if loads[i].window >= 0:
+                # a pointer for some blocks, packed for others: the register is its own throughout
+                loads[i].direct = loads[i].direct and not meets[i]
+                lanes[lane].physical = n_temps
+                lanes[lane].last = forever
+                n_temps += 1
+            elif loads[i].direct and not meets[i]:
                 n_direct += 1
                 lanes[lane].access = i
                 lanes[lane].physical = -1 - n_direct
@@ -1128,22 +1181,32 @@ cdef class Lowering:
     cdef bint share(self, const Step *step, const Access *one, const Access *other) noexcept:
         """Do two accesses of one slot share an element, as far as can be told?"""
         cdef const int64_t *longs = <int64_t *>self.plan.longs.data
-        return one.dtype != other.dtype or not maps_disjoint(
+        return one.dtype != other.dtype or one.window >= 0 or not maps_disjoint(
             step.ndim, longs + step.dims, one.offset, longs + one.strides, other.offset, longs + other.strides)
 
     cdef void extent(self, const Step *step, const Access *access, Extent *extent) noexcept:
         """First and one past the last byte that an access reaches in its slot."""
         cdef const int64_t *dims = <int64_t *>self.plan.longs.data + step.dims
         cdef const int64_t *strides = <int64_t *>self.plan.longs.data + access.strides
+        cdef const int64_t *window = <int64_t *>self.plan.longs.data + access.window
+        cdef int64_t first, last
         cdef int32_t k
         extent.slot = access.slot
         extent.low = access.offset
         extent.high = access.offset + item_size(access.dtype)
         for k in range(step.ndim):
-            if strides[k] > 0:
-                extent.high += strides[k] * (dims[k] - 1)
-            else:
-                extent.low += strides[k] * (dims[k] - 1)
+            first = 0
+            last = dims[k] - 1
+            if access.window >= 0:
+                first = window[WINDOW_FIRST * step.ndim + k]
+                last = window[WINDOW_END * step.ndim + k] - 1
+            extent.high += strides[k] * (last if strides[k] > 0 else first)
+            extent.low += strides[k] * (first if strides[k] > 0 else last)
+
+
+cdef bint everywhere(const int64_t *window, int64_t ndim, int64_t k, const int64_t *dims) noexcept nogil:
+    """Does the window hold all indices of a dimension?"""
+    return window[k] == 0 and window[ndim + k] == dims[k]
 
 
 cdef int32_t physical(const Lane *lanes, int32_t lane, int32_t n_temps) noexcept nogil:
@@ -1158,14 +1221,14 @@ def lower(Program program, bint tiles=False):
     Keeps: the values of the outputs; with tiles, up to the rounding of sums. The program must have passed ``verify``.
     """
     cdef Tiling tiling = tile(program) if tiles else None
-    return Lowering(recompute(program) if tiling is None else tiling.program, tiling).lower()
+    return Lowering(recompute(windows(program)) if tiling is None else tiling.program, tiling).lower()
 
 
 def explain(Program program, bint tiles=False):
     """The program as ``lower`` lays it out (its loops spelled out), its plan, and of each of its values: its group
     (-1: none), the last group that needs its memory, and where that is in the arena: offset and bytes (0: not there)."""
     cdef Tiling tiling = tile(program) if tiles else None
-    cdef Program laid_out = recompute(program) if tiling is None else tiling.program
+    cdef Program laid_out = recompute(windows(program)) if tiling is None else tiling.program
     cdef Lowering lowering = Lowering(laid_out, tiling)
     cdef Plan plan = lowering.lower()
     cdef Fusion fusion = lowering.fusion

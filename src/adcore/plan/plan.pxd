@@ -47,7 +47,21 @@ cdef struct Access:         # a block's read from, or write to, memory
     uint8_t whole           # a write that fills its place from end to end
     int32_t reg
     int32_t strides         # offset in plan.longs: one stride in bytes per collapsed dimension
+    int32_t window          # offset in plan.longs, -1: the strides hold everywhere
     int64_t offset          # bytes
+
+# A window of an access: for each collapsed dimension the indices [low, high) at which its strides hold, what an index below
+# and one above is replaced by (0: reads zero, CLAMPED: the nearest one inside, else what is added or subtracted),
+# and the indices [first, end) that are reached in all.
+cdef enum WindowField:
+    WINDOW_LOW = 0
+    WINDOW_HIGH = 1
+    WINDOW_BELOW = 2
+    WINDOW_ABOVE = 3
+    WINDOW_FIRST = 4
+    WINDOW_END = 5
+    WINDOW_FIELDS = 6
+    CLAMPED = -1
 
 cdef struct VmOp:           # regs[y] = op(regs[x1], regs[x2], regs[x3])
     uint16_t op             # or AD_N_ELEMENTWISE + a pair: regs[y], regs[x2] = pair(regs[x1])

@@ -96,6 +96,7 @@ cdef class Recomputing:
             for k in range(n if role_of(instr.op) == COMPUTED else 0):
                 operand = self.fusion.operand(arg(instr, self.program.ints, k))
                 if (operand.root == wanted.root and not operand.scalar and operand.offset == wanted.offset
+                        and operand.window == wanted.window
                         and (operand.strides == NULL) == (wanted.strides == NULL)
                         and (operand.strides == NULL
                              or not memcmp(operand.strides, wanted.strides, ndim * sizeof(int64_t)))):

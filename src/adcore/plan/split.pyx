@@ -13,7 +13,7 @@ only neighbours meet, as in the adjoint of a stencil, the odd parts run after th
 from libc.stdint cimport int32_t, int64_t
 
 from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS
-from adcore.plan.plan cimport ALIGN, Access, Fold, Plan, STEP_BLOCKS, Step, VmOp
+from adcore.plan.plan cimport ALIGN, Access, Fold, Plan, STEP_BLOCKS, Step, VmOp, WINDOW_END, WINDOW_FIRST
 from adcore.plan.pool cimport pool_add
 from adcore.tape.maps cimport maps_disjoint, same_index_only
 from adcore.tape.program cimport BOOL, F32, F64
@@ -59,16 +59,21 @@ cdef void extent(const int64_t *longs, const Step *step, const Access *access, i
     """First and one past the last byte that an access reaches, with index 0 in dimension ``without``."""
     cdef const int64_t *dims = longs + step.dims
     cdef const int64_t *strides = longs + access.strides
+    cdef const int64_t *window = longs + access.window
+    cdef int64_t first, last
     cdef int k
     low[0] = access.offset
     high[0] = access.offset + item_size(access.dtype)
     for k in range(step.ndim):
         if k == without:
             continue
-        if strides[k] > 0:
-            high[0] += strides[k] * (dims[k] - 1)
-        else:
-            low[0] += strides[k] * (dims[k] - 1)
+        first = 0
+        last = dims[k] - 1
+        if access.window >= 0:
+            first = window[WINDOW_FIRST * step.ndim + k]
+            last = window[WINDOW_END * step.ndim + k] - 1
+        high[0] += strides[k] * (last if strides[k] > 0 else first)
+        low[0] += strides[k] * (first if strides[k] > 0 else last)
 
 
 cdef bint meet(const int64_t *longs, const Step *step, const Access *one, const Access *other) noexcept nogil:
@@ -80,7 +85,7 @@ cdef bint meet(const int64_t *longs, const Step *step, const Access *one, const 
     extent(longs, step, other, -1, &low2, &high2)
     if high <= low2 or high2 <= low:
         return False
-    return one.dtype != other.dtype or not maps_disjoint(
+    return one.dtype != other.dtype or one.window >= 0 or other.window >= 0 or not maps_disjoint(
         step.ndim, longs + step.dims, one.offset, longs + one.strides, other.offset, longs + other.strides)
 
 
@@ -175,7 +180,7 @@ cdef bint reads_stay(Plan plan, const Step *step, const Cut *cut) noexcept:
     for i in range(step.n_loads):
         for j in range(step.n_stores):
             if meet(longs, step, &loads[i], &stores[j]) and (
-                    cut.private[j] or cut.phases > 1 or loads[i].dtype != stores[j].dtype or not same_index_only(
+                    cut.private[j] or cut.phases > 1 or loads[i].window >= 0 or loads[i].dtype != stores[j].dtype or not same_index_only(
                         step.ndim, longs + step.dims, loads[i].offset, longs + loads[i].strides,
                         stores[j].offset, longs + stores[j].strides)):
                 return False

@@ -20,9 +20,9 @@ from adcore import errors
 
 from adcore.optable.opcodes cimport AD_N_ELEMENTWISE
 from adcore.plan.plan cimport (
-    Access, ALIGN, BLOCK, FILL_COPY, FILL_VALUE, Fill, Fold, Loop, Moving, Native, Plan, Run, Splat, Step,
+    Access, ALIGN, BLOCK, CLAMPED, FILL_COPY, FILL_VALUE, Fill, Fold, Loop, Moving, Native, Plan, Run, Splat, Step,
     STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_NATIVE, STEP_PACK, STEP_PACK_ADD,
-    STEP_RUNS, STEP_SCATTER_ADD, VmOp,
+    STEP_RUNS, STEP_SCATTER_ADD, VmOp, WINDOW_ABOVE, WINDOW_BELOW, WINDOW_HIGH, WINDOW_LOW,
 )
 from adcore.sweep.blas cimport dgemm, dgemv, sgemm
 from adcore.sweep.native cimport OPERANDS_MAX, invoke, read_only
@@ -37,6 +37,7 @@ cdef enum:
     MAX_ACCESS = 1024
     FILL_PART = 1 << 16             # elements that a thread should at least fill
     FILL_PARTS = 64
+    NOWHERE = -(1 << 30)            # no index of an array
     TINY = 16                       # products with m, k, n up to this are done here, not by BLAS
 
 
@@ -233,18 +234,105 @@ cdef void finish_folds(const BlocksJob *job, char *scratch) noexcept nogil:
                 done += m
 
 
-cdef inline void set_registers(const Step *step, const Splat *splats, const double *scalars, double **regs, char *temps,
-                               int64_t n) noexcept nogil:
-    """Where the registers of a step are, and what those of them hold that stay as they are."""
+cdef inline int64_t inside(const int64_t *window, int m, int k, int64_t i) noexcept nogil:
+    """The index that an index of dimension k stands for, or NOWHERE: the window is zero there."""
+    cdef int64_t low = window[WINDOW_LOW * m + k], high = window[WINDOW_HIGH * m + k], around
+    if i < low:
+        around = window[WINDOW_BELOW * m + k]
+        return NOWHERE if around == 0 else (low if around == CLAMPED else i + around)
+    if i >= high:
+        around = window[WINDOW_ABOVE * m + k]
+        return NOWHERE if around == 0 else (high - 1 if around == CLAMPED else i - around)
+    return i
+
+
+cdef void load_row(double *reg, const Access *access, const char *row, const int64_t *window, int m, int64_t stride,
+                   int64_t start, int64_t end, const ad_kernel_table *kernels) noexcept nogil:
+    """The indices [start, end) of the last dimension, in up to three parts."""
+    cdef int64_t low = window[WINDOW_LOW * m + m - 1], high = window[WINDOW_HIGH * m + m - 1], stop, at
+    cdef Py_ssize_t n, step
+    while start < end:
+        stop = min(low, end) if start < low else (min(high, end) if start < high else end)
+        n = stop - start
+        at = inside(window, m, m - 1, start)
+        step = stride
+        if at == NOWHERE:
+            memset(reg, 0, n * 8)
+        else:
+            if (start < low and window[WINDOW_BELOW * m + m - 1] == CLAMPED
+                    or start >= high and window[WINDOW_ABOVE * m + m - 1] == CLAMPED):
+                step = 0
+            if access.dtype == F64 and step == 8:
+                memcpy(reg, row + at * stride, n * 8)
+            elif access.dtype == F64 and n == 1:
+                reg[0] = (<const double *>(row + at * stride))[0]
+            else:
+                kernels.load[access.dtype](reg, row + at * stride, 1, &n, &step)
+        reg += n
+        start = stop
+
+
+cdef double *load_window(double *reg, const Step *step, const Access *access, const int64_t *longs, const char *base,
+                         const int64_t *index, int64_t start, int64_t chunk, const ad_kernel_table *kernels) noexcept nogil:
+    """A block of a window: a pointer to it where it is dense and inside, else packed into the register."""
+    cdef const int64_t *window = longs + access.window
+    cdef const int64_t *strides = longs + access.strides
+    cdef const int64_t *dims = longs + step.dims
+    cdef int m = step.ndim, last = step.ndim - 1, blocked = step.blocked, k
+    cdef int64_t at, rows = 1, n = dims[last], row, left, place
+    cdef bint dense = access.direct != 0
+    cdef const char *here
+    for k in range(blocked):
+        at = inside(window, m, k, index[k])
+        if at == NOWHERE:
+            memset(reg, 0, chunk * step.inner * 8)
+            return reg
+        base += at * strides[k]
+    if dense and window[WINDOW_LOW * m + blocked] <= start and start + chunk <= window[WINDOW_HIGH * m + blocked]:
+        for k in range(blocked + 1, m):
+            dense = dense and window[WINDOW_LOW * m + k] == 0 and window[WINDOW_HIGH * m + k] == dims[k]
+        if dense:
+            return <double *>(base + start * strides[blocked])
+    if blocked == last:
+        load_row(reg, access, base, window, m, strides[last], start, start + chunk, kernels)
+        return reg
+    rows = chunk
+    for k in range(blocked + 1, last):
+        rows *= dims[k]
+    for row in range(rows):
+        left = row
+        here = base
+        for k in range(last - 1, blocked - 1, -1):
+            place = left
+            if k > blocked:
+                place = left % dims[k]
+                left //= dims[k]
+            else:
+                place += start
+            at = inside(window, m, k, place)
+            if at == NOWHERE:
+                here = NULL
+                break
+            here += at * strides[k]
+        if here == NULL:
+            memset(reg + row * n, 0, n * 8)
+        else:
+            load_row(reg + row * n, access, here, window, m, strides[last], 0, n, kernels)
+    return reg
+
+
+cdef inline char *set_registers(const Step *step, const Splat *splats, const double *scalars, double **regs, char *temps,
+                                int64_t n) noexcept nogil:
+    """Where the registers of a step are, and what those of them hold that stay as they are; returns the first one."""
     cdef Py_ssize_t bytes = reg_bytes(step)
+    cdef char *first
     cdef double value
     cdef double *reg
     cdef int64_t i
     cdef int j
-    temps = temps + (ALIGN - <Py_ssize_t>temps % ALIGN)
+    first = temps + (ALIGN - <Py_ssize_t>temps % ALIGN)
     for j in range(step.n_temps):
-        regs[j] = <double *>temps
-        temps = temps + bytes
+        regs[j] = <double *>(first + j * bytes)
     for j in range(step.n_splats):
         value = scalars[splats[j].scalar]
         reg = regs[splats[j].reg]
@@ -253,6 +341,7 @@ cdef inline void set_registers(const Step *step, const Splat *splats, const doub
             reg[i + 1] = value
             reg[i + 2] = value
             reg[i + 3] = value
+    return first
 
 
 cdef inline void run_ops(const VmOp *op, int n_ops, double **regs, int64_t n, const ad_kernel_table *kernels) noexcept nogil:
@@ -315,7 +404,7 @@ cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
     n = step.chunk * step.inner
     if step.padded:
         n = (n + 7) // 8 * 8
-    set_registers(step, job.splats, <double *>job.bases[0], regs, temps, n)
+    temps = set_registers(step, job.splats, <double *>job.bases[0], regs, temps, n)
     for k in range(blocked + 1):
         first[k] = 0
         end[k] = dims[k]
@@ -346,7 +435,11 @@ cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
             if step.padded:
                 n = (n + 7) // 8 * 8
             for j in range(step.n_loads):
-                if accesses[j].direct:
+                if accesses[j].window >= 0:
+                    regs[accesses[j].reg] = load_window(
+                        <double *>(temps + accesses[j].reg * reg_bytes(step)), step, &accesses[j], longs,
+                        job.bases[accesses[j].slot] + accesses[j].offset, index, start, chunk, kernels)
+                elif accesses[j].direct:
                     regs[accesses[j].reg] = <double *>(at[j] + start * longs[accesses[j].strides + blocked])
                 else:
                     kernels.load[accesses[j].dtype](

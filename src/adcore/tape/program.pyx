@@ -343,8 +343,8 @@ cdef class Program:
             return [repr(self.reals[instr.param])]
         if name in ("INPUT", "CONST", "SCALAR"):
             return [str(instr.param)]
-        if name in ("VIEW", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "ACCUMULATE", "UPDATE"):
-            space = instr.shape if name == "VIEW" else self.code[
+        if name in ("VIEW", "WINDOW", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "ACCUMULATE", "UPDATE"):
+            space = instr.shape if name in ("VIEW", "WINDOW") else self.code[
                 instr.x1 if instr.nargs == 1 else instr.x2].shape
             strides = [self.ints[instr.param + 1 + k] for k in range(self.ints[space])]
             return [f"at {self.ints[instr.param]}", "step " + "x".join(map(str, strides))]

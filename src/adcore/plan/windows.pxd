@@ -1,0 +1,3 @@
+from adcore.tape.program cimport Program
+
+cdef Program windows(Program program)

@@ -3,6 +3,7 @@
 The C++ is ``enzyme.cc``: one function a problem, compiled for the sizes at hand and for the machine's instruction set.
 """
 
+import math
 import pathlib
 
 import jax
@@ -16,12 +17,14 @@ except ModuleNotFoundError as missing:
 
 from adcore import config
 
+from ..problems import gmm as problem
+
 jax.config.update("jax_enable_x64", True)
 SOURCE = pathlib.Path(__file__).with_name("enzyme.cc").read_text()
 TARGETS = {"baseline": "x86-64", "v3": "x86-64-v3", "v4": "x86-64-v4"}
 
 
-def differentiated(p, **sizes):
+def differentiated(p, *args, **sizes):
     """``jax.jit`` of value and gradient of the problem's C++ function, of flat arrays; gradients get the arguments' shapes back."""
     names = {f"PROBLEM_{p.name}": "", **sizes}
     source = "\n".join([*(f"#define {name} {value}" for name, value in names.items()), SOURCE])
@@ -33,7 +36,7 @@ def differentiated(p, **sizes):
 
     shapes = [p.args[k].shape for k in p.argnums]
     run = jax.jit(jax.value_and_grad(value, argnums=p.argnums))
-    flat = [jnp.asarray(np.ravel(a)) for a in p.args]
+    flat = [jnp.asarray(np.ravel(a)) for a in args]
 
     def call():
         y, gradients = jax.block_until_ready(run(*flat))
@@ -42,7 +45,24 @@ def differentiated(p, **sizes):
     return call
 
 
-MAKERS = {
-    "elementwise": lambda p: differentiated(p, SIZE=p.args[0].size),
-    "ode": lambda p: differentiated(p, SIZE=len(p.args[2])),
-}
+def elementwise(p):
+    return differentiated(p, *p.args, SIZE=p.args[0].size)
+
+
+def ode(p):
+    return differentiated(p, *p.args, SIZE=len(p.args[2]))
+
+
+def ba(p):
+    return differentiated(p, *p.args, OBSERVATIONS=len(p.args[0]))
+
+
+def gmm(p):
+    *arrays, gamma, m = p.args
+    (k, d), n = arrays[1].shape, len(arrays[3])
+    constant = -0.5 * n * d * math.log(2 * math.pi) - k * problem.constant(d, gamma, m)
+    prior = np.array([gamma, m, constant])
+    return differentiated(p, *arrays, prior, CENTRES=k, D=d, POINTS=n, TRIANGLE=arrays[2].shape[1])
+
+
+MAKERS = {"elementwise": elementwise, "ode": ode, "gmm": gmm, "ba": ba}

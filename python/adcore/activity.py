@@ -14,6 +14,7 @@ from . import config, errors, shadows, trees
 from .front import rebind
 from .shadows import Pair, Walk, is_float_leaf
 from .sweep import boundary
+from .sweep.forms import Form, Taken
 from .tracer import array as traced
 from .transforms.compiled import Compiled, kinds
 from .transforms.gradient import name_of
@@ -65,6 +66,7 @@ ARGUMENTS = {
     "forward": (Const, Dual, DualOnly, Dualv, DualvOnly),
 }
 RESULTS = {"reverse": (Const, Active, ActiveOnly), "forward": (Const, Dual, DualOnly)}
+FORMS_MAX = 16  # of arguments, that one derivative knows
 
 
 class Derivative:
@@ -79,12 +81,8 @@ class Derivative:
         self.width = width
         self.names = argument_names(f, len(self.activities))
         self._compiled: dict[Any, Compiled] = {}
-        # of the positional arguments, for calls with floats and arrays only
-        self._roles: tuple[int, ...] = ()
-        for n, activity in enumerate(self.activities):
-            role = boundary.SHADOWED if activity.shadowed else boundary.ACTIVE if activity is Active else boundary.CONST
-            self._roles += (role, *[boundary.SHADOW] * self.shadow_count(n))
-        self._simple = not any(activity.stacked for activity in self.activities)
+        self._counts = tuple(self.shadow_count(n) for n in range(len(self.activities)))
+        self._forms: list[tuple[Form, Compiled]] = []  # of earlier calls, the last one first
 
     def __repr__(self) -> str:
         inner = ", ".join(map(repr, self.activities))
@@ -166,47 +164,49 @@ class Derivative:
     # -- the call ------------------------------------------------------------------------
 
     def __call__(self, *args: Any, seed: Any = 1.0) -> Any:
-        unchecked = config.current()["unchecked"]
-        if self._simple and type(seed) is float and boundary.all_plain(args, self._roles, not unchecked):
-            return self.plain_call(args, seed)
+        overlaps = not config.current()["unchecked"]
+        seeds = self.seeds(seed)
+        plain = all(type(seed) is float or not trees.is_branch(seed) for seed in seeds)
+        taken, compiled = (plain and self.known(args, overlaps)) or self.looked_at(args, seeds, overlaps)
+        results = compiled.replayed([*taken.leaves, *taken.shadows, *(seeds if plain else [x for _, x in trees.leaves(seeds)])])
+        taken.write(results[2], *self.overwritten(args, taken.leaves, results[1]))
+        return self.returned(results)
+
+    def known(self, args: tuple[Any, ...], overlaps: bool) -> tuple[Taken, Compiled] | None:
+        """The arguments taken apart, when they are like those of an earlier call and nothing is wrong with them."""
+        for k, (form, compiled) in enumerate(self._forms):
+            taken = form.taken(args, overlaps)
+            if taken is not None:
+                if k:
+                    self._forms = [(form, compiled), *[known for known in self._forms if known[0] is not form]]
+                return taken, compiled
+        return None
+
+    def looked_at(self, args: tuple[Any, ...], seeds: tuple[Any, ...], overlaps: bool) -> tuple[Taken, Compiled]:
+        """The arguments taken apart, with an error that says what is wrong with them, if anything is."""
         if traced.find_trace(args) is not None:
             raise errors.ArgumentError(
                 f"{self.convention()} writes in place and cannot itself be differentiated: use adcore.vjp or adcore.jvp"
             )
         primals, given = self.taken_apart(args)
-        pairs = self.checked(primals, given, not unchecked)
-        seeds = self.seeds(seed)
+        walks = self.checked(primals, given, overlaps)
+        compiled = self.compiled_for(primals, [len(walk) for walk in walks], seeds)
+        if not any(trees.is_branch(seed) for seed in seeds):
+            leads = [self.width if activity.stacked else 0 for activity in self.activities]
+            form = Form(primals, self._counts, [activity is Active for activity in self.activities], leads, self.mode == "reverse")
+            self._forms = [(form, compiled), *self._forms[: FORMS_MAX - 1]]
+        pairs = [pair for walk in walks for pair in walk]
         leaves = [x for primal in primals for _, x in trees.leaves(primal)]
-        compiled = self.compiled_for(primals, [len(walk) for walk in pairs], seeds)
-        results = compiled.replayed([*leaves, *[pair.shadow for walk in pairs for pair in walk], *[x for _, x in trees.leaves(seeds)]])
-        overwritten = self.overwritten(primals, results[1])
-        for pair, new in zip([pair for walk in pairs for pair in walk], results[2], strict=True):
-            if new is not None and pair.place is not None:
-                pair.place.set(float(new))
-            elif new is not None:
-                pair.shadow[...] = new
-        boundary.write_all(*overwritten)
-        return self.returned(results)
-
-    def plain_call(self, args: tuple[Any, ...], seed: float) -> Any:
-        """A call with floats and arrays only, already checked."""
-        given = [x for x, role in zip(args, self._roles, strict=True) if role != boundary.SHADOW]
-        shadowed = [x for x, role in zip(args, self._roles, strict=True) if role == boundary.SHADOW]
-        compiled = self._compiled.get(None)
-        if compiled is None:
-            compiled = self._compiled[None] = self.compiled_for(given, [1] * len(shadowed), self.seeds(seed))
-        results = compiled.replayed([*given, *shadowed, *self.seeds(seed)])
-        overwritten = self.overwritten(given, results[1]) if any(new is not None for new in results[1]) else None
-        boundary.write_all(shadowed, results[2])
-        if overwritten is not None:
-            boundary.write_all(*overwritten)
-        return self.returned(results)
+        places = [(pair.place.container, pair.place.key) if pair.place else None for pair in pairs]
+        return Taken(leaves, [pair.shadow for pair in pairs], places), compiled
 
     def seeds(self, seed: Any) -> tuple[Any, ...]:
         """One seed for each direction; none in forward mode."""
         if self.mode == "forward":
             return ()
-        seeds = tuple(seed) if self.width > 1 and isinstance(seed, (list, tuple)) else (seed,) * self.width
+        if self.width == 1:
+            return (seed,)
+        seeds = tuple(seed) if isinstance(seed, (list, tuple)) else (seed,) * self.width
         if len(seeds) != self.width:
             raise errors.ArgumentError(f"{self.convention()}: {len(seeds)} seeds were given for a width of {self.width}")
         return seeds
@@ -222,19 +222,32 @@ class Derivative:
         key = (tuple(path for path, _ in trees.leaves(form)), *kinds(form), tuple(counts))
         compiled = self._compiled.get(key)
         if compiled is None:
+            containers = Containers(trees.mapped(emptied, form))
+
             # a function, not a method: a replay would look for changes in self
             def derived(*leaves: Any) -> Any:
                 found = iter(leaves)
-                args = filled(form[0], found)
+                args = filled(containers.form[0], found)
                 tangents = [[next(found) for _ in range(n)] for n in counts]
-                return Sweep(self, args, tangents, filled(form[1], found)).results()
+                return Sweep(self, args, tangents, filled(containers.form[1], found)).results()
 
             compiled = self._compiled[key] = Compiled(derived)
         return compiled
 
-    def overwritten(self, primals: list[Any], contents: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...]]:
+    def overwritten(self, args: tuple[Any, ...], leaves: list[Any], contents: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
         """The arrays among the arguments that f writes into, and what; they must be writeable and nobody else's."""
-        leaves = self.float_leaves(primals)
+        if all(new is None for new in contents):
+            return [], []
+        floats = [x for x in leaves if is_float_leaf(x)]
+        written = [x for x, new in zip(floats, contents, strict=True) if new is not None]
+        others = [x for x, new in zip(floats, contents, strict=True) if new is None and isinstance(x, np.ndarray)]
+        if not all(x.flags.writeable and boundary.apart(x) for x in written) or boundary.shared_pair(written, others):
+            self.refuse_overwriting(self.float_leaves(self.taken_apart(args)[0]), contents)
+        wanted = [(x, new) for x, new in zip(floats, contents, strict=True) if new is not None and new is not False]
+        return [x for x, _ in wanted], [new for _, new in wanted]
+
+    def refuse_overwriting(self, leaves: list[tuple[str, Any]], contents: tuple[Any, ...]) -> None:
+        """Raise for an array that f cannot write into."""
         written = [leaf for leaf, new in zip(leaves, contents, strict=True) if new is not None]
         for path, leaf in written:
             if not leaf.flags.writeable:
@@ -243,8 +256,6 @@ class Derivative:
                 raise errors.ShadowError(f"{name_of(self.primal)} writes into {path}, which overlaps itself (strides {leaf.strides})")
         others = [leaf for leaf, new in zip(leaves, contents, strict=True) if new is None and isinstance(leaf[1], np.ndarray)]
         shadows.refuse_shared([(f"{path}, which is written into,", leaf) for path, leaf in written], others)
-        wanted = [(leaf, new) for (_, leaf), new in zip(leaves, contents, strict=True) if new is not None and new is not False]
-        return [leaf for leaf, _ in wanted], tuple(new for _, new in wanted)
 
     def float_leaves(self, primals: list[Any]) -> list[tuple[str, Any]]:
         """The float leaves of all arguments, constant ones included."""
@@ -427,6 +438,18 @@ class Sweep:
             parts = [own[first + position] for own in by_direction]
             new[k] = [np.stack(parts)] if self.activities[self.owner[k]].stacked else parts
         return new, [outputs.zeros(own)[0] for own in by_direction]
+
+
+@dataclasses.dataclass
+class Containers:
+    """The containers of arguments without their leaves: an object of adcore's, into which a replay does not look for changes."""
+
+    form: Any
+
+
+def emptied(x: Any, path: str) -> Any:
+    """What holds the place of a leaf: of an array one of its shape, which fields of a structured array must have."""
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape) if isinstance(x, np.ndarray) else 0
 
 
 def filled(form: Any, leaves: Iterator[Any]) -> Any:

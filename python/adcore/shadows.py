@@ -6,7 +6,6 @@ the walk that compares the two trees.
 
 from __future__ import annotations
 
-import array
 import dataclasses
 import enum
 import itertools
@@ -21,7 +20,6 @@ from .sweep.boundary import Fault
 from .tracer import array as traced
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
-BUFFERS = (array.array, bytearray, memoryview)
 
 
 def is_float_leaf(x: Any) -> bool:
@@ -37,12 +35,6 @@ class Place:
 
     container: Any
     key: Any
-
-    def set(self, value: Any) -> None:
-        if isinstance(self.container, (dict, list)):
-            self.container[self.key] = value
-        else:
-            setattr(self.container, self.key, value)
 
 
 @dataclasses.dataclass
@@ -81,7 +73,7 @@ class Walk:
             lacking = ", ".join(k for k in ours if k not in theirs)
             more = ", ".join(k for k in theirs if k not in ours)
             self.refuse(path, "has " + " and ".join(t for t in (lacking and f"no {lacking}", more and f"{more} too many") if t))
-        for (where, part), key in zip(ours.items(), keys(primal), strict=True):
+        for (where, part), key in zip(ours.items(), trees.keys(primal), strict=True):
             self.walk(path + where, part, theirs[where], Place(shadow, key), owned)
 
     def structured(self, path: str, primal: Any, shadow: Any) -> None:
@@ -109,7 +101,7 @@ class Walk:
         elif isinstance(primal, (float, np.floating)):
             if not isinstance(shadow, (float, np.floating)):
                 self.refuse(path, f"is {described(shadow)}, the argument is a float")
-            if self.floats_written and place is not None and not settable(place):
+            if self.floats_written and place is not None and not trees.settable(place.container):
                 self.refuse(path, f"is a float inside {described(place.container)}, which cannot be written: use an array of shape (1,)")
             self.pairs.append(Pair(path, shadow, place))
         elif type(shadow) is not type(primal):
@@ -128,29 +120,6 @@ class Walk:
             self.refuse(path, f"has dtype {shadow.dtype}, the argument {primal.dtype}")
         if shadow.shape != primal.shape:
             self.refuse(path, f"has shape {shadow.shape}, the argument {primal.shape}")
-
-
-def keys(tree: Any) -> list[Any]:
-    """What selects the parts of a branch from it."""
-    if isinstance(tree, dict):
-        return list(tree)
-    if isinstance(tree, (list, tuple)):
-        return list(range(len(tree)))
-    if isinstance(tree, np.ndarray):
-        return list(tree.dtype.names or ())
-    return list(trees.attributes(tree) or ())
-
-
-def settable(place: Place) -> bool:
-    """Can the container take another float there?"""
-    if isinstance(place.container, (dict, list)):
-        return True
-    if isinstance(place.container, tuple):
-        return False
-    parameters = getattr(type(place.container), "__dataclass_params__", None)
-    if parameters is not None:
-        return not parameters.frozen
-    return "__setattr__" not in vars(type(place.container)) or not hasattr(type(place.container), "__attrs_attrs__")
 
 
 def same(a: Any, b: Any) -> bool:
@@ -187,7 +156,7 @@ def memory(x: Any, path: str) -> list[tuple[str, Any]]:
     """The arrays that a constant argument holds, structured ones whole."""
     if isinstance(x, np.ndarray):
         return [(path, x)]
-    if isinstance(x, BUFFERS):
+    if isinstance(x, trees.BUFFERS):
         return [(path, np.frombuffer(x, dtype=np.uint8))] if memoryview(x).c_contiguous and memoryview(x).nbytes else []
     if x is None or not trees.is_branch(x):
         return []

@@ -5,6 +5,7 @@ As deep as you like. ``None`` is a tree without leaves. Dict entries go in the o
 
 from __future__ import annotations
 
+import array
 import copy
 import dataclasses
 import math
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from . import errors
+
+BUFFERS = (array.array, bytearray, memoryview)  # leaves that hold memory besides arrays
 
 
 class Record:
@@ -153,6 +156,29 @@ def parts(tree: Any) -> list[tuple[str, Any]]:
     if isinstance(tree, Record):
         return [(quoted(k), tree[k]) for k in tree._fields]
     return [(f".{name}", getattr(tree, name)) for name in attributes(tree) or ()]
+
+
+def keys(tree: Any) -> list[Any]:
+    """What selects the parts of a branch from it."""
+    if isinstance(tree, dict):
+        return list(tree)
+    if isinstance(tree, (list, tuple)):
+        return list(range(len(tree)))
+    if isinstance(tree, np.ndarray):
+        return list(tree.dtype.names or ())
+    return list(attributes(tree) or ())
+
+
+def settable(tree: Any) -> bool:
+    """Can a part of this branch be replaced by another?"""
+    if isinstance(tree, (dict, list)):
+        return True
+    if isinstance(tree, tuple):
+        return False
+    parameters = getattr(type(tree), "__dataclass_params__", None)
+    if parameters is not None:
+        return not parameters.frozen
+    return "__setattr__" not in vars(type(tree)) or not hasattr(type(tree), "__attrs_attrs__")
 
 
 def leaves(tree: Any, path: str = "") -> list[tuple[str, Any]]:

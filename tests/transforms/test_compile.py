@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -443,3 +444,21 @@ class TestTables:
     def test_the_order_of_a_dict_matters(self):
         f = lambda x, d: x[0] * [*d.values()][0]  # noqa: E731, RUF015
         same(f, (x, {"a": 1.5, "b": 2.5}), (x, {"b": 2.5, "a": 1.5}), recordings=2)
+
+
+def test_structured_arrays_and_attrs_classes_are_arguments():
+    points = np.zeros(3, [("x", "f8"), ("n", "i8")])
+    f = adcore.compile(lambda p, s: np.sum(p["x"]) * s * p["n"][0])
+    for x, n, s in ((1.0, 2, 1.0), (2.0, 2, 3.0), (2.0, 5, 3.0)):
+        points["x"], points["n"] = x, n
+        assert f(points, s) == 3 * x * s * n
+    assert f.recordings == 2
+    with pytest.raises(ValueError, match="no field"):
+        f(np.zeros(3, [("y", "f8"), ("n", "i8")]), 1.0)
+
+    class Attrs(types.SimpleNamespace):
+        __attrs_attrs__ = (types.SimpleNamespace(name="w"),)
+
+    g = adcore.compile(lambda p: np.sum(p.w))
+    assert [g(Attrs(w=np.full(2, k))) for k in (1.0, 2.0)] == [2.0, 4.0]
+    assert g.recordings == 1

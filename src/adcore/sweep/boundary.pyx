@@ -15,19 +15,6 @@ cdef enum:
     OVERLAP_WORK = 1000000      # steps of the exact overlap test before two arrays count as not shown to be disjoint
     COUNTED = 1 << 22           # elements of an array whose addresses are compared one by one
 
-# what can be wrong with a shadow; FITS is the only one that lets a sweep write
-cpdef enum Fault:
-    FITS = 0
-    NOT_AN_ARRAY
-    SUBCLASS
-    DTYPE
-    BYTE_ORDER
-    NDIM
-    SHAPE
-    READ_ONLY
-    ALIGNMENT
-    OVERLAPS_ITSELF
-
 
 cpdef bint apart(object array) except -1:
     """Is no byte of the array in two of its elements?"""
@@ -108,7 +95,7 @@ cdef int bounds(object array, uintptr_t *low, uintptr_t *high) except -1:
     return 0
 
 
-def shared_pair(list written, list others):
+cpdef object shared_pair(list written, list others):
     """The first written array that shares a byte with another written one or with one of the others, and that one; or None.
 
     Exact for strided arrays; a pair whose test would take too long counts as sharing. Positions in ``others`` follow
@@ -154,58 +141,31 @@ cdef object shared_pair_of_many(list arrays, Py_ssize_t w):
     return None
 
 
+cdef int64_t common_step(object array, int64_t step) except -1:
+    """The greatest number of bytes that divides all strides of the array and ``step``."""
+    cdef int64_t s
+    cdef int k
+    for k in range(cnp.PyArray_NDIM(array)):
+        if cnp.PyArray_DIM(array, k) > 1:
+            s = abs(<int64_t>cnp.PyArray_STRIDE(array, k))
+            while s:
+                step, s = s, step % s
+    return step
+
+
 cdef bint shares(object a, object b) except -1:
+    """Is there a byte in both? Columns of one block differ by less than what all of their strides are multiples of."""
+    cdef int64_t step = common_step(b, common_step(a, 0)), between
+    if step:
+        between = (<int64_t><uintptr_t>cnp.PyArray_DATA(b) - <int64_t><uintptr_t>cnp.PyArray_DATA(a)) % step
+        between += step if between < 0 else 0
+        if between >= cnp.PyArray_ITEMSIZE(a) and between + cnp.PyArray_ITEMSIZE(b) <= step:
+            return False
     try:
         return np.shares_memory(a, b, max_work=OVERLAP_WORK)
     except np.exceptions.TooHardError:
         return True
 
 
-# roles of the positional arguments of a derivative
-CONST, ACTIVE, SHADOWED, SHADOW = range(4)
-
-
-def all_plain(tuple args, tuple roles, bint overlaps):
-    """Are the arguments floats and arrays, and each shadow right for the array before it?
-
-    A fast "yes" for what most calls are; "no" means that a slower look is needed, not that something is wrong. With
-    ``overlaps`` shared memory is looked for as well.
-    """
-    cdef Py_ssize_t k, n = len(roles)
-    cdef int role
-    cdef object primal = None, x
-    cdef list written = [], read = []
-    if len(args) != n:
-        return False
-    for k in range(n):
-        x = args[k]
-        role = roles[k]
-        if role == SHADOW:
-            if fault(primal, x) != FITS:
-                return False
-            written.append(x)
-        elif type(x) is cnp.ndarray:
-            if role == ACTIVE or (role == SHADOWED and not is_float(x)) or cnp.PyArray_HASFIELDS(x):
-                return False
-            if cnp.PyArray_TYPE(x) == cnp.NPY_OBJECT:
-                return False
-            read.append(x)
-        elif role == SHADOWED or not (type(x) is float or type(x) is np.float64 or (role == CONST and type(x) in (int, bool, str))):
-            return False
-        primal = x if role == SHADOWED else primal
-    return not overlaps or shared_pair(written, read) is None
-
-
 cdef bint is_float(object array) noexcept:
     return cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE or cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT
-
-
-def write_all(list targets, tuple contents):
-    """Put new contents into arrays; None leaves one as it is."""
-    cdef Py_ssize_t k
-    for k in range(len(targets)):
-        if contents[k] is not None:
-            if type(contents[k]) is cnp.ndarray:
-                cnp.PyArray_CopyInto(targets[k], contents[k])
-            else:
-                targets[k][...] = contents[k]

@@ -4,9 +4,8 @@ An argument is a tree of nodes: floats and float arrays are bound, everything el
 """
 
 cimport numpy as cnp
+from cpython.sequence cimport PySequence_GetItem
 from libc.string cimport memcmp
-
-import dataclasses
 
 import numpy as np
 
@@ -17,6 +16,10 @@ from adcore.sweep.guards cimport Snapshot, Token
 from adcore.sweep import engine
 
 cnp.import_array()
+
+cdef extern from "Python.h":
+    int Py_EnterRecursiveCall(const char *) except 1
+    void Py_LeaveRecursiveCall()
 
 cdef enum:
     ARRAY = 0               # a float array, bound
@@ -36,21 +39,21 @@ cpdef bint is_static(object tree) except -1:
     if type(tree) is int or type(tree) is str or tree is None:
         return True
     if isinstance(tree, (list, tuple)):
-        for part in tree:
+        parts = tree
+    elif isinstance(tree, dict):
+        parts = (<object>tree).values()
+    elif trees.is_branch(tree):
+        parts = [part for _, part in trees.parts(tree)]
+    else:
+        return not is_bound(tree)
+    Py_EnterRecursiveCall(" in a structure that is too deep, or holds itself")
+    try:
+        for part in parts:
             if not is_static(part):
                 return False
         return True
-    if isinstance(tree, dict):
-        for part in (<object>tree).values():
-            if not is_static(part):
-                return False
-        return True
-    if trees.is_branch(tree):
-        for _, part in trees.parts(tree):
-            if not is_static(part):
-                return False
-        return True
-    return not is_bound(tree)
+    finally:
+        Py_LeaveRecursiveCall()
 
 
 # -- arguments ---------------------------------------------------------------------------------------
@@ -70,21 +73,23 @@ cdef class Node:
 
 
 cdef class Branch(Node):
-    """A list, tuple, dict or dataclass with parts."""
+    """A list, tuple, dict, dataclass or structured array with parts."""
 
     cdef object type_
-    cdef list names             # keys of a dict, fields of a dataclass; None of a sequence
+    cdef list names             # keys of a dict, fields of a class or an array; None of a sequence
     cdef list nodes
-    cdef bint is_dict
+    cdef object dtype           # of a structured array
+    cdef bint is_dict, is_structured
 
     def __init__(self, tree, list nodes):
         self.type_ = type(tree)
         self.nodes = nodes
         self.is_dict = isinstance(tree, dict)
-        if self.is_dict:
-            self.names = list(tree)
-        elif not isinstance(tree, (list, tuple)):
-            self.names = [field.name for field in dataclasses.fields(tree)]
+        self.is_structured = isinstance(tree, np.ndarray)
+        if not isinstance(tree, (list, tuple)):
+            self.names = trees.keys(tree)
+        if self.is_structured:
+            self.dtype = tree.dtype
 
     cdef bint take(self, object x, Match into) except -1:
         cdef Py_ssize_t k, n = len(self.nodes)
@@ -94,13 +99,15 @@ cdef class Branch(Node):
             if len(x) != n:
                 return False
             for k in range(n):
-                if not (<Node>self.nodes[k]).take(x[k], into):
+                if not (<Node>self.nodes[k]).take(PySequence_GetItem(x, k), into):
                     return False
             return True
         if self.is_dict and list(x) != self.names:
             return False
+        if self.is_structured and x.dtype != self.dtype:
+            return False
         for k in range(n):
-            part = x[self.names[k]] if self.is_dict else getattr(x, self.names[k])
+            part = x[self.names[k]] if self.is_dict or self.is_structured else getattr(x, self.names[k])
             if not (<Node>self.nodes[k]).take(part, into):
                 return False
         return True

@@ -45,6 +45,8 @@ cdef extern from "Python.h":
     Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t *, Py_ssize_t *, Py_ssize_t)
     object PyObject_GenericGetAttr(object, object)
     object PyMethod_New(object, object)
+    int Py_EnterRecursiveCall(const char *) except 1
+    void Py_LeaveRecursiveCall()
 
 # types that hot paths ask for, looked up once
 cdef type NDARRAY = np.ndarray
@@ -2262,14 +2264,18 @@ def find_trace(x):
         x = x.values()
     elif not isinstance(x, (list, tuple)):
         return None
-    for item in x:
-        found = find_trace(item)
-        if found is not None and (deepest is None or found.depth > deepest.depth):
-            if deepest is None:
-                innermost = len(open_traces()) - 1
-            deepest = found
-            if deepest.depth >= innermost:
-                break
+    Py_EnterRecursiveCall(" in a structure that is too deep, or holds itself")
+    try:
+        for item in x:
+            found = find_trace(item)
+            if found is not None and (deepest is None or found.depth > deepest.depth):
+                if deepest is None:
+                    innermost = len(open_traces()) - 1
+                deepest = found
+                if deepest.depth >= innermost:
+                    break
+    finally:
+        Py_LeaveRecursiveCall()
     return deepest
 
 

@@ -73,6 +73,8 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
 
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if x.dtype.kind == "b":
+        return x.copy() if copy else x
     top = float(np.finfo(x.dtype).max)
     y = ew("where", ew("isnan", x), nan, x)
     y = ew("where", y == np.inf, top if posinf is None else posinf, y)

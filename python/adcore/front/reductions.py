@@ -41,8 +41,6 @@ def with_initial(result: Any, initial: Any, name: str) -> Any:
 def sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue,
         where: Any = True) -> Any:  # fmt: skip
     a = arr(a)
-    if a.dtype is BOOL:
-        return np.sum(traced.value_of(a), axis=axis, keepdims=truth(keepdims))
     if dtype is not None:
         a = in_dtype(a, dtype, "sum")
     return fold("sum", "add", 0.0, a, axis, out, keepdims, initial, where)
@@ -50,6 +48,9 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: 
 
 def fold(name: str, joined: str, neutral: float, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, where: Any) -> Any:
     """A reduction by an operation that has this neutral element."""
+    if a.dtype is BOOL:
+        found = getattr(np, name)(values(a), axis=axis, keepdims=truth(keepdims), initial=initial, where=values(where))
+        return finished(found, out, name)
     if where is not True and where is not np._NoValue:
         a = masked(a, where, neutral)
     result = traced.reduce(name, a, axis, keepdims is True or truth(keepdims))
@@ -146,7 +147,10 @@ def times(a: Any, b: Any) -> Any:
 @implements(np.prod)
 def prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue,
          where: Any = True) -> Any:  # fmt: skip
-    a = masked(in_dtype(arr(a), dtype, "prod"), where, 1.0)
+    a = arr(a)
+    if a.dtype is BOOL and dtype is None:
+        return finished(np.prod(values(a), axis=axis, keepdims=truth(keepdims), initial=initial, where=values(where)), out, "prod")
+    a = masked(in_dtype(a, dtype, "prod"), where, 1.0)
     axes = axes_of(axis, len(a.shape))
     shape = a.shape
     kept = tuple(1 if k in axes else d for k, d in enumerate(shape))
@@ -172,13 +176,19 @@ def flat_or(a: Any, axis: int | None) -> tuple[Any, int]:
 
 @implements(np.cumsum)
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    a, axis = flat_or(in_dtype(arr(a), dtype, "cumsum"), axis)
+    a = arr(a)
+    if a.dtype is BOOL and dtype is None:
+        return finished(np.cumsum(values(a), axis), out, "cumsum")
+    a, axis = flat_or(in_dtype(a, dtype, "cumsum"), axis)
     return finished(traced.cumsum(a, axis, False), out, "cumsum")
 
 
 @implements(np.cumprod)
 def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    a, axis = flat_or(in_dtype(arr(a), dtype, "cumprod"), axis)
+    a = arr(a)
+    if a.dtype is BOOL and dtype is None:
+        return finished(np.cumprod(values(a), axis), out, "cumprod")
+    a, axis = flat_or(in_dtype(a, dtype, "cumprod"), axis)
     result = scan(times, a, axis)
     return finished(result.copy() if result is a else result, out, "cumprod")
 

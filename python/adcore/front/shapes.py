@@ -458,14 +458,19 @@ def triangle(shape: tuple[int, ...], k: int) -> np.ndarray:
     return np.arange(rows)[:, None] >= np.arange(columns)[None, :] - k
 
 
+def nothing(like: Any) -> Any:
+    """The zero of an array's dtype."""
+    return 0.0 if like.dtype.kind == "f" else np.False_
+
+
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
-    return traced.elementwise("where", triangle(m.shape, k), m, 0.0)
+    return traced.elementwise("where", triangle(m.shape, k), m, nothing(m))
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
-    return traced.elementwise("where", ~triangle(m.shape, k - 1), m, 0.0)
+    return traced.elementwise("where", ~triangle(m.shape, k - 1), m, nothing(m))
 
 
 @implements(np.diagonal)

@@ -57,7 +57,8 @@ def along_last(a: Any, axis: int, kth: Any = None) -> Any:
 
 @implements(np.sort)
 def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    return along_last(*flat_or(arr(a), axis))
+    a = arr(a)
+    return np.sort(values(a), axis) if a.dtype.kind == "b" else along_last(*flat_or(a, axis))
 
 
 @implements(np.partition)

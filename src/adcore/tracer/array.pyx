@@ -1374,6 +1374,8 @@ cdef object plain_key(object key):
         return tuple([plain_key(k) for k in key])
     if isinstance(key, Traced):
         value = (<Traced>key).concrete()
+        if value.dtype.kind == "f" and not (<Traced>key).is_active() and (value == np.trunc(value)).all():
+            return value.astype(np.int64)           # integers in NumPy, such as (x > 0) * 1
         if value.dtype.kind == "f":
             raise IndexError(f"{where_text()}arrays used as indices must be of integer (or boolean) type")
         return value
@@ -2053,6 +2055,8 @@ def matmul(a, b):
     shape = (*x1.shape[:-1], x2.shape[-1]) if batch != SCALAR_SHAPE else (x1.shape[0], x2.shape[1])
     v1 = x1.read()
     v2 = x2.read()
+    if trace.tape.code[v1].dtype == BOOL and trace.tape.code[v2].dtype == BOOL:
+        return np.matmul((<Traced?>as_array_of(trace, a)).concrete(), (<Traced?>as_array_of(trace, b)).concrete())
     code = promoted(trace.tape.code[v1].dtype, trace.tape.code[v2].dtype)
     if trace.tape.code[v1].dtype != code:
         v1 = trace.append(AD_OP_IDENTITY, code, 1, v1, -1, -1, trace.tape.code[v1].shape, -1)
@@ -2161,6 +2165,7 @@ cdef object nothing_traced():
 cdef object as_array_of(Trace trace, object x):
     """Anything array-like as a TracedArray of this trace; nested lists may hold traced values."""
     cdef TracedArray array
+    cdef int code
     if trace is None:
         raise nothing_traced()
     if isinstance(x, Traced) and (<Traced>x).trace is not trace:
@@ -2170,7 +2175,8 @@ cdef object as_array_of(Trace trace, object x):
     if isinstance(x, TracedScalar):
         return as_array(x)
     if isinstance(x, (float, int, GENERIC)):
-        return wrap(trace, trace.append(AD_OP_IDENTITY, F64, 1, operand_of(trace, x), -1, -1, SCALAR_SHAPE, -1), ())
+        code = BOOL if isinstance(x, (bool, NP_BOOL)) else F64
+        return wrap(trace, trace.append(AD_OP_IDENTITY, code, 1, operand_of(trace, x), -1, -1, SCALAR_SHAPE, -1), ())
     if isinstance(x, NDARRAY) and cnp.PyArray_TYPE(x) != cnp.NPY_OBJECT:
         return constant_array(trace, x)
     if isinstance(x, NDARRAY):
@@ -2214,7 +2220,7 @@ cdef object stack_items(Trace trace, list items):
         if a.shape != shape:
             raise ValueError(f"{where_text()}setting an array element with a sequence: the parts have shapes {shape} "
                              f"and {a.shape}")
-    out = new_array(trace, (len(arrays), *shape))
+    out = new_array(trace, (len(arrays), *shape), np.bool_ if all([a.dtype == np.bool_ for a in arrays]) else np.float64)
     for k, a in enumerate(arrays):
         out[k] = a
     return out

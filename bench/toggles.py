@@ -1,6 +1,6 @@
 """What the toggles cost: {checked, unchecked} x {restrict, may-alias} on each problem, as ratios to the default.
 
-Usage: ``python bench/toggles.py [--repeat 15]``. One thread, repetitions interleaved.
+Usage: ``python bench/toggles.py [--repeat 15] [--problems gmm ba]``. One thread, repetitions interleaved.
 """
 
 import argparse
@@ -13,38 +13,27 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-from adcore.transforms.recording import Recording  # noqa: E402  the thread limits come first
-
 import adcore  # noqa: E402  the thread limits come first
-from adcore.sweep import engine  # noqa: E402  the thread limits come first
-from adcore.tracer import array as traced  # noqa: E402  the thread limits come first
 from bench.problems import NAMES, problem  # noqa: E402  the thread limits come first
+from bench.study.order import sweep  # noqa: E402  the thread limits come first
 
 MODES = [(False, True), (True, True), (False, False), (True, False)]
-
-
-def sweep_of(p):
-    """The sweep alone: recording is the same whatever the kernels."""
-    recording = Recording(p.fun, p.args, {}, p.argnums)
-    trace = recording.trace
-    trace.tape.set_results([traced.value_number(recording.result)])
-    wrt = [k for group in recording.active for k in group]
-    return lambda: engine.value_and_gradient(trace.tape, wrt, trace.inputs, trace.consts, trace.scalars)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=15)
-    repeat = parser.parse_args().repeat
+    parser.add_argument("--problems", nargs="*", choices=NAMES, default=NAMES)
+    options = parser.parse_args()
     print(f"{'problem':14s}{'checked+restrict ms':>20s}{'unchecked':>11s}{'may-alias':>11s}{'both off':>10s}   (ratios to the first)")
-    for name in NAMES:
-        sweep = sweep_of(problem(name))
+    for name in options.problems:
+        call, _ = sweep(problem(name))
         best = dict.fromkeys(MODES, float("inf"))
-        for _ in range(repeat + 1):
+        for _ in range(options.repeat + 1):
             for unchecked, noalias in MODES:
                 with adcore.config(unchecked=unchecked, noalias=noalias):
                     start = time.perf_counter()
-                    sweep()
+                    call()
                     best[unchecked, noalias] = min(best[unchecked, noalias], time.perf_counter() - start)
         base = best[MODES[0]]
         print(

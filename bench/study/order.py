@@ -11,8 +11,8 @@ from . import Section, interleaved, problems
 WHEN = {"before and after": True, "only after": "after", "never": False}
 
 
-def sweep(p, when):
-    """The gradient under one setting, and the number of its instructions."""
+def sweep(p, when=True):
+    """The gradient under one setting, without its recording, and the number of its instructions."""
     with adcore.config(optimise=when):
         recording = Recording(p.fun, p.args, {}, p.argnums)
         trace = recording.trace

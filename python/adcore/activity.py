@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from . import config, errors, shadows, trees
 from .front import rebind
 from .shadows import Pair, Walk, is_float_leaf
-from .sweep import boundary
+from .sweep import boundary, guards
 from .sweep.forms import Form, Taken
 from .tracer import array as traced
 from .transforms.compiled import Compiled, kinds
@@ -81,6 +82,8 @@ class Derivative:
         self.width = width
         self.names = argument_names(f, len(self.activities))
         self._compiled: dict[Any, Compiled] = {}
+        self._besides: list[tuple[guards.Token, int]] = []  # what containers held besides their parts, numbered
+        self._numbers = itertools.count()
         self._counts = tuple(self.shadow_count(n) for n in range(len(self.activities)))
         self._forms: list[tuple[Form, Compiled]] = []  # of earlier calls, the last one first
 
@@ -191,7 +194,7 @@ class Derivative:
         primals, given = self.taken_apart(args)
         walks = self.checked(primals, given, overlaps)
         compiled = self.compiled_for(primals, [len(walk) for walk in walks], seeds)
-        if not any(trees.is_branch(seed) for seed in seeds):
+        if not any(trees.is_branch(seed) for seed in seeds) and not besides(primals):
             leads = [self.width if activity.stacked else 0 for activity in self.activities]
             form = Form(primals, self._counts, [activity is Active for activity in self.activities], leads, self.mode == "reverse")
             self._forms = [(form, compiled), *self._forms[: FORMS_MAX - 1]]
@@ -219,7 +222,7 @@ class Derivative:
     def compiled_for(self, primals: list[Any], counts: list[int], seeds: Any) -> Compiled:
         """The recordings for arguments of this structure, with so many leaves in each shadow."""
         form = (tuple(primals), seeds)
-        key = (tuple(path for path, _ in trees.leaves(form)), *kinds(form), tuple(counts))
+        key = (tuple(path for path, _ in trees.leaves(form)), *kinds(form), tuple(counts), self.number_of(besides(primals)))
         compiled = self._compiled.get(key)
         if compiled is None:
             containers = Containers(trees.mapped(emptied, form))
@@ -227,12 +230,25 @@ class Derivative:
             # a function, not a method: a replay would look for changes in self
             def derived(*leaves: Any) -> Any:
                 found = iter(leaves)
+                trace = traced.find_trace(leaves)
+                for kind in kinds(containers.form) if trace is not None and trace.surroundings is not None else ():
+                    trace.surroundings.reach(kind)  # methods and constants of the user's classes
                 args = filled(containers.form[0], found)
                 tangents = [[next(found) for _ in range(n)] for n in counts]
                 return Sweep(self, args, tangents, filled(containers.form[1], found)).results()
 
             compiled = self._compiled[key] = Compiled(derived)
         return compiled
+
+    def number_of(self, held: list[Any]) -> int:
+        """A number for what containers hold besides their parts: the same as long as it is the same."""
+        if not held:
+            return -1
+        for token, number in self._besides:
+            if token.holds(held):
+                return number
+        self._besides = [(guards.Token(held), next(self._numbers)), *self._besides[: FORMS_MAX - 1]]
+        return self._besides[0][1]
 
     def overwritten(self, args: tuple[Any, ...], leaves: list[Any], contents: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
         """The arrays among the arguments that f writes into, and what; they must be writeable and nobody else's."""
@@ -450,6 +466,11 @@ class Containers:
 def emptied(x: Any, path: str) -> Any:
     """What holds the place of a leaf: of an array one of its shape, which fields of a structured array must have."""
     return np.broadcast_to(np.zeros((), x.dtype), x.shape) if isinstance(x, np.ndarray) else 0
+
+
+def besides(primals: list[Any]) -> list[Any]:
+    """What the containers among arguments hold besides their parts."""
+    return [held for primal in primals for branch in trees.branches(primal) if (held := trees.beside(branch)) is not None]
 
 
 def filled(form: Any, leaves: Iterator[Any]) -> Any:

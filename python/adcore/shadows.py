@@ -163,17 +163,12 @@ def memory(x: Any, path: str) -> list[tuple[str, Any]]:
     return [found for where, part in trees.parts(x) for found in memory(part, path + where)]
 
 
-def containers(tree: Any) -> list[Any]:
-    """The branches of a tree, itself included."""
-    return [tree, *[c for _, part in trees.parts(tree) for c in containers(part)]] if trees.is_branch(tree) else []
-
-
 def refuse_shared_containers(pairs: list[Pair], primals: list[Any]) -> None:
     """Raise when a float that is written stands in a container that an argument or another shadow has as well."""
     places = [(pair.path, pair.place) for pair in pairs if pair.place is not None]
     if not places:
         return
-    seen = {(id(c), None) for primal in primals for c in containers(primal)}
+    seen = {(id(c), None) for primal in primals for c in trees.branches(primal)}
     for path, place in places:
         if (id(place.container), None) in seen or (id(place.container), place.key) in seen:
             raise errors.ShadowError(

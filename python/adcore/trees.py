@@ -169,6 +169,20 @@ def keys(tree: Any) -> list[Any]:
     return list(attributes(tree) or ())
 
 
+def beside(tree: Any) -> dict[str, Any] | None:
+    """What an object holds besides its parts: attributes that are no fields; None when there are none."""
+    own = getattr(tree, "__dict__", None)
+    if not own:
+        return None
+    names = () if isinstance(tree, (dict, list, tuple, np.ndarray)) else attributes(tree) or ()
+    return {k: v for k, v in own.items() if k not in names} or None
+
+
+def branches(tree: Any) -> list[Any]:
+    """All branches, outermost first."""
+    return [tree, *[branch for _, part in parts(tree) for branch in branches(part)]] if is_branch(tree) else []
+
+
 def settable(tree: Any) -> bool:
     """Can a part of this branch be replaced by another?"""
     if isinstance(tree, (dict, list)):

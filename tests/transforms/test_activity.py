@@ -8,7 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import adcore
-from adcore import Active, ActiveOnly, Const, Dual, DualOnly, Dualv, DualvOnly, Duplicated, DuplicatedOnly, autodiff, errors
+from adcore import Active, ActiveOnly, Const, Dual, DualOnly, Dualv, DualvOnly, Duplicated, DuplicatedOnly, autodiff, config, errors
+from adcore.kernels import probe
 from adcore.sweep import engine
 
 rng = np.random.default_rng(0)
@@ -346,3 +347,43 @@ def test_inside_another_differentiation_it_says_what_to_use():
     df = autodiff(lambda x: np.sum(x), "reverse", Duplicated, ret=Active)
     with pytest.raises(errors.ArgumentError, match=r"adcore\.vjp"):
         adcore.gradient(lambda x: df(x, np.zeros(2)), np.ones(2))
+
+
+SETTINGS = [
+    {"unchecked": unchecked, "noalias": noalias, "isa": isa}
+    for isa in adcore.config.cpu_levels()
+    for unchecked in (False, True)
+    for noalias in (False, True)
+]
+
+
+def test_each_toggle_selects_its_build_and_all_builds_agree(monkeypatch):
+    """Tables and settings are compared where the engine asks for them, so no build can stand in for another."""
+    live, used = adcore.config.live, []
+
+    def watched():
+        found = live()
+        used.append(probe.info(found[2]))
+        return found
+
+    df = autodiff(laplace, "reverse", Duplicated, Duplicated)
+    u, seed = rng.normal(size=700), rng.normal(size=700)
+    monkeypatch.setattr(adcore.config, "live", watched)
+    wanted, results = [], []
+    for settings in SETTINGS:
+        out, du, dout = np.zeros(700), np.zeros(700), seed.copy()
+        with adcore.config(**settings):
+            try:
+                adcore.config.kernel_table()
+            except ValueError:
+                continue  # this installation has not got the level
+            df(u, du, out, dout)
+            df(u, du, out, dout.copy())
+        wanted.append({"checked": not settings["unchecked"], "noalias": settings["noalias"], "isa": config.LEVELS.index(settings["isa"])})
+        results.append((out, du, dout))
+    assert len(wanted) >= 4
+    seen = [build for k, build in enumerate(used) if k == 0 or build != used[k - 1]]
+    assert seen == wanted
+    for found in results[1:]:
+        for ours, theirs in zip(found, results[0], strict=True):
+            assert_array_equal(ours, theirs)

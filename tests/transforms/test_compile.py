@@ -462,3 +462,47 @@ def test_structured_arrays_and_attrs_classes_are_arguments():
     g = adcore.compile(lambda p: np.sum(p.w))
     assert [g(Attrs(w=np.full(2, k))) for k in (1.0, 2.0)] == [2.0, 4.0]
     assert g.recordings == 1
+
+
+@dataclasses.dataclass
+class Model:
+    w: np.ndarray
+
+    def total(self):
+        return np.sum(self.w) * self.scale
+
+
+class Table(dict):
+    """A dict that holds something besides its parts."""
+
+
+def model(mode):
+    made = Model(np.ones(2))
+    made.mode = mode
+    return made
+
+
+def table(mode):
+    made = Table(w=np.ones(2))
+    made.mode = mode
+    return made
+
+
+@pytest.mark.parametrize("make, f", [(model, lambda p: np.sum(p.w) * p.mode), (table, lambda p: np.sum(p["w"]) * p.mode)])
+def test_what_a_container_holds_besides_its_parts_is_guarded(make, f):
+    compiled, derivative = adcore.compile(f), adcore.autodiff(f, "reverse", adcore.Duplicated, ret=adcore.Active)
+    for mode in (1.0, 2.0, 2.0, 3.0, 1.0):
+        assert compiled(make(mode)) == derivative(make(mode), make(0.0)) == 2 * mode
+    assert compiled.recordings == derivative.recordings == 3
+
+
+def test_classes_of_containers_are_guarded(monkeypatch):
+    calls = [adcore.compile(Model.total), adcore.compile(lambda p: p.total())]
+    derivative = adcore.autodiff(lambda p: p.total(), "reverse", adcore.Duplicated, ret=adcore.Active)
+    for scale in (2.0, 3.0):
+        monkeypatch.setattr(Model, "scale", scale, raising=False)
+        for _ in range(2):
+            assert [f(Model(np.ones(2))) for f in calls] == [2 * scale] * 2
+            assert derivative(Model(np.ones(2)), Model(np.zeros(2))) == 2 * scale
+    monkeypatch.setattr(Model, "total", lambda self: np.sum(self.w))
+    assert calls[1](Model(np.ones(2))) == derivative(Model(np.ones(2)), Model(np.zeros(2))) == 2.0

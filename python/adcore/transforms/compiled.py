@@ -98,7 +98,8 @@ class Compiled:
                 return Leaf(x, -1, -1, surroundings.reach), x
             if trees.is_branch(x):
                 pairs = [taken(part) for _, part in trees.parts(x)]
-                return Branch(x, [node for node, _ in pairs]), trees.rebuilt(x, [value for _, value in pairs])
+                surroundings.reach(type(x))
+                return Branch(x, [node for node, _ in pairs], surroundings.reach), trees.rebuilt(x, [value for _, value in pairs])
             refuse_subclass(x, "an argument")
             node = Leaf(x, len(trace.inputs), len(leaves))
             plain = np.array(x, dtype=x.dtype.newbyteorder("=") if isinstance(x, np.ndarray) else np.float64, order="C")

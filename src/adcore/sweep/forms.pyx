@@ -26,6 +26,7 @@ cdef enum Kind:
 
 cdef tuple NUMBERS = (float, np.float64)
 cdef tuple PLAIN = (int, str, bool)
+cdef tuple CONTAINERS = (list, tuple, dict, np.ndarray)     # that hold nothing but their parts
 
 
 cdef class Piece:
@@ -61,7 +62,7 @@ cdef class Piece:
     cdef bint is_like(self, object tree) except -1:
         """Is it the same kind of container with the same names?"""
         cdef Py_ssize_t k
-        if type(tree) is not self.type_:
+        if type(tree) is not self.type_ or (type(tree) not in CONTAINERS and trees.beside(tree) is not None):
             return False
         if self.kind == SEQUENCE:
             return tree is None or len(tree) == len(self.parts)

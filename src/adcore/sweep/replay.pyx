@@ -21,6 +21,8 @@ cdef extern from "Python.h":
     int Py_EnterRecursiveCall(const char *) except 1
     void Py_LeaveRecursiveCall()
 
+cdef tuple PLAIN = (list, tuple, dict, np.ndarray)     # containers that hold nothing but their parts
+
 cdef enum:
     ARRAY = 0               # a float array, bound
     NUMBER = 1              # a float, bound
@@ -79,13 +81,17 @@ cdef class Branch(Node):
     cdef list names             # keys of a dict, fields of a class or an array; None of a sequence
     cdef list nodes
     cdef object dtype           # of a structured array
-    cdef bint is_dict, is_structured
+    cdef bint is_dict, is_structured, is_plain
+    cdef Token beside           # what it holds besides its parts
 
-    def __init__(self, tree, list nodes):
+    def __init__(self, tree, list nodes, found=None):
         self.type_ = type(tree)
         self.nodes = nodes
         self.is_dict = isinstance(tree, dict)
         self.is_structured = isinstance(tree, np.ndarray)
+        self.is_plain = type(tree) in PLAIN
+        if not self.is_plain:
+            self.beside = Token(trees.beside(tree), found)
         if not isinstance(tree, (list, tuple)):
             self.names = trees.keys(tree)
         if self.is_structured:
@@ -94,6 +100,8 @@ cdef class Branch(Node):
     cdef bint take(self, object x, Match into) except -1:
         cdef Py_ssize_t k, n = len(self.nodes)
         if type(x) is not self.type_:
+            return False
+        if not self.is_plain and not self.beside.holds(trees.beside(x)):
             return False
         if self.names is None:
             if len(x) != n:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
+from adcore.front.linalg import MAY_BE_REAL
 from adcore.testing import check_grads
 
 import adcore
@@ -175,7 +176,7 @@ def test_eigenvalues_of_a_real_matrix_become_complex_under_compile():
         h = 1e-6
         moved = [np.sum(np.abs(np.linalg.eigvals(a + s * h * np.eye(2)[::-1] @ np.diag([1, 2])))) for s in (1, -1)]
         np.testing.assert_allclose(np.sum(g * (np.eye(2)[::-1] @ np.diag([1, 2]))), (moved[0] - moved[1]) / (2 * h), rtol=1e-7)
-    assert f.recordings == 2
+    assert f.recordings == (2 if MAY_BE_REAL else 1)
 
 
 def test_single_precision_stays_single():
@@ -282,7 +283,9 @@ class TestEqualValues:
         with pytest.raises(errors.NotDifferentiable, match="singular value 0"):
             adcore.gradient(lambda a: np.sum(np.linalg.svd(a, full_matrices=False)[0] * rng.normal(size=(5, 4))), a)
 
-    @pytest.mark.parametrize("f", [lambda a: np.sum(np.exp(np.linalg.eigvals(a))), lambda a: np.sum(np.linalg.eig(a)[1] ** 4)])
+    @pytest.mark.parametrize(
+        "f", [lambda a: np.sum(np.exp(np.real(np.linalg.eigvals(a)))), lambda a: np.sum(np.real(np.linalg.eig(a)[1]) ** 4)]
+    )
     def test_a_defective_matrix_is_refused(self, f):
         with pytest.raises(errors.NotDifferentiable, match="independent eigenvectors"):
             adcore.gradient(f, np.array([[1.0, 1.0], [0.0, 1.0]]))

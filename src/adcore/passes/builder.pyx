@@ -39,7 +39,8 @@ cdef enum:
 
 
 cdef uint64_t hash_instr(const Instr *instr) noexcept nogil:
-    cdef const uint64_t *w = <const uint64_t *>instr
+    cdef uint64_t[3] w
+    memcpy(w, instr, sizeof(Instr))
     cdef uint64_t h = w[0] * <uint64_t>0x9E3779B97F4A7C15
     h = (h ^ (h >> 29) ^ w[1]) * <uint64_t>0xBF58476D1CE4E5B9
     h = (h ^ (h >> 32) ^ w[2]) * <uint64_t>0x94D049BB133111EB
@@ -47,9 +48,7 @@ cdef uint64_t hash_instr(const Instr *instr) noexcept nogil:
 
 
 cdef bint same_instr(const Instr *a, const Instr *b) noexcept nogil:
-    cdef const uint64_t *v = <const uint64_t *>a
-    cdef const uint64_t *w = <const uint64_t *>b
-    return v[0] == w[0] and v[1] == w[1] and v[2] == w[2]
+    return memcmp(a, b, sizeof(Instr)) == 0
 
 
 cdef int real_slot(double value) noexcept nogil:

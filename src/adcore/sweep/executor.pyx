@@ -102,11 +102,11 @@ cdef void fill_column(const Fill *it, char *to, const char *source, int64_t n, i
     cdef int64_t[1] bits
     if it.kind == FILL_COPY:
         for k in range(n):
-            (<int64_t *>(to + k * step))[0] = (<const int64_t *>(source + k * step))[0]
+            memcpy(to + k * step, source + k * step, 8)
         return
     fill(it, <char *>bits, NULL, 1, scalars)
     for k in range(n):
-        (<int64_t *>(to + k * step))[0] = bits[0]
+        memcpy(to + k * step, bits, 8)
 
 
 cdef void fill_floats(floating *to, floating value, int64_t n) noexcept nogil:

@@ -33,15 +33,16 @@ cdef int grow(void **block, Py_ssize_t *capacity, Py_ssize_t wanted, size_t item
 
 cdef uint64_t mix(uint64_t h, const void *data, size_t n) noexcept nogil:
     """Fold n bytes (a multiple of 4) into the hash h."""
-    cdef const uint64_t *words = <const uint64_t *>data
+    cdef const char *at = <const char *>data
     cdef size_t k
-    cdef uint64_t w
+    cdef uint64_t w = 0
     for k in range(n // 8):
-        h = (h ^ words[k]) * <uint64_t>0x9E3779B97F4A7C15
+        memcpy(&w, at + 8 * k, 8)
+        h = (h ^ w) * <uint64_t>0x9E3779B97F4A7C15
         h ^= h >> 29
     if n % 8:
-        w = (<const uint8_t *>data + n - 4)[0]
-        memcpy(&w, <const char *>data + n - 4, 4)
+        w = 0
+        memcpy(&w, at + n - 4, 4)
         h = (h ^ w) * <uint64_t>0x9E3779B97F4A7C15
         h ^= h >> 29
     return h

@@ -83,3 +83,21 @@ def test_a_cheap_value_that_both_sweeps_read_is_computed_twice_not_stored():
     plan, small = plan_of_gradient(f, u), plan_of_gradient(f, u[:8000])
     assert plan.arena_bytes / u.nbytes < small.arena_bytes / u[:8000].nbytes - 0.9
     adcore.testing.check_grads(f, (u[:30],), order=1)
+
+
+PARTS = {
+    "apart": (lambda x: np.sum(x[0] ** 2 * x[1]), lambda x: np.stack([2 * x[0] * x[1], x[0] ** 2]), 0),
+    "a gap": (lambda x: np.sum(x[0] ** 2 * x[2]), lambda x: np.stack([2 * x[0] * x[2], 0 * x[1], x[0] ** 2]), 1),
+    "meeting": (lambda x: np.sum(x[:-1] ** 2 * x[1:]), lambda x: np.pad(2 * x[:-1] * x[1:], (0, 1)) + np.pad(x[:-1] ** 2, (1, 0)), 1),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("n", [7, 40, 3000])
+def test_an_adjoint_is_zeroed_only_where_nothing_sets_it(name, n):
+    f, expected, fills = PARTS[name]
+    x = np.random.default_rng(0).normal(size=n if name == "meeting" else (3 if fills else 2, n))
+    _, plan, _ = explained(adcore.trace(f, x)._derived("gradient"))
+    assert sum(step["fills"] for step in plan.steps_as_dicts()) == 1 + fills  # the sum itself
+    for _ in range(2):
+        assert_allclose(adcore.gradient(f, x), expected(x), rtol=1e-14, atol=1e-14)

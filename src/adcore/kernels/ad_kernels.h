@@ -31,6 +31,9 @@ typedef void (*ad_elementwise_fn)(double *y, const double *x1, const double *x2,
 /* y[i] = op(x[i]), z[i] = other(x[i]): two ops that share most of their work. */
 typedef void (*ad_pair_fn)(double *y, double *z, const double *x, ptrdiff_t n);
 
+/* y[i] = a phrase of x1[i] ... x4[i] (optable/phrases); unused arguments are not read. */
+typedef void (*ad_phrase_fn)(double *y, const double *x1, const double *x2, const double *x3, const double *x4, ptrdiff_t n);
+
 /* s[y + k] = op(s[x1[k]], s[x2[k]], s[x3[k]]), k < n: one run of a scalar program. */
 typedef void (*ad_run_fn)(double *s, ptrdiff_t y, const int32_t *x1, const int32_t *x2,
                           const int32_t *x3, ptrdiff_t n);
@@ -68,6 +71,7 @@ typedef struct {
     ad_elementwise_fn elementwise[AD_N_ELEMENTWISE];
     ad_run_fn run[AD_N_ELEMENTWISE];
     ad_pair_fn pair[AD_N_PAIRS];
+    ad_phrase_fn phrase[AD_N_PHRASES];
     ad_elementwise_fn round_f32; /* y = (double)(float)x1 */
     ad_load_fn load[AD_N_DTYPES];
     ad_store_fn store[AD_N_DTYPES][AD_N_MODES]; /* NULL where it makes no sense */

@@ -37,6 +37,7 @@ cdef extern from *:
 cdef extern from "ad_kernels.h":
     ctypedef void (*ad_elementwise_fn)(double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_pair_fn)(double *, double *, const double *, Py_ssize_t) noexcept nogil
+    ctypedef void (*ad_phrase_fn)(double *, const double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_run_fn)(double *, Py_ssize_t, const int32_t *, const int32_t *, const int32_t *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_load_fn)(double *, const char *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
     ctypedef void (*ad_store_fn)(char *, const double *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
@@ -45,6 +46,7 @@ cdef extern from "ad_kernels.h":
         ad_elementwise_fn *elementwise
         ad_run_fn *run
         ad_pair_fn *pair
+        ad_phrase_fn *phrase
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn store[4][5]

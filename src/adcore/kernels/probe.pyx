@@ -9,12 +9,13 @@ cimport numpy as cnp
 
 import numpy as np
 
-from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS
+from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS, AD_N_PHRASES
 
 cnp.import_array()
 
 cdef extern from "ad_kernels.h":
     ctypedef void (*ad_pair_fn)(double *, double *, const double *, Py_ssize_t) noexcept nogil
+    ctypedef void (*ad_phrase_fn)(double *, const double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_elementwise_fn)(double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_run_fn)(double *, Py_ssize_t, const int32_t *, const int32_t *, const int32_t *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_load_fn)(double *, const char *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
@@ -24,6 +25,7 @@ cdef extern from "ad_kernels.h":
         ad_elementwise_fn *elementwise
         ad_run_fn *run
         ad_pair_fn *pair
+        ad_phrase_fn *phrase
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn store[4][5]
@@ -92,6 +94,23 @@ def pair(table, Py_ssize_t number, x):
         x1, y, z = array, first, second
         t.pair[number](&y[0], &z[0], &x1[0], array.size)
     return first, second
+
+
+def phrase(table, Py_ssize_t number, *arguments):
+    """A phrase (``optable.phrases``) over three or four vectors of equal length."""
+    cdef const ad_kernel_table *t = open_table(table)
+    cdef double[::1] x1, x2, x3, x4, y
+    if not 0 <= number < AD_N_PHRASES:
+        raise ValueError(f"there is no phrase {number}")
+    arrays = [np.array(a, float).ravel() for a in arguments]
+    if len({a.size for a in arrays}) != 1:
+        raise ValueError("arguments of different lengths")
+    result = np.empty(arrays[0].size)
+    if result.size:
+        x1, x2, x3, x4 = [*arrays, arrays[-1]][:4]
+        y = result
+        t.phrase[number](&y[0], &x1[0], &x2[0], &x3[0], &x4[0], result.size)
+    return result
 
 
 def run(table, Py_ssize_t opcode, values, *indices):

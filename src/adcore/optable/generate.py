@@ -12,6 +12,7 @@ import sys
 
 from . import N_ELEMENTWISE, NAMES, PAIRS, ROW, ROWS, TEMPLATES, language
 from .language import in_c
+from .phrases import PHRASES
 
 MAIN = """
 cdef void main_{name}(rp y, const_rp x1, const_rp x2, const_rp x3, Py_ssize_t n) noexcept nogil:
@@ -82,6 +83,14 @@ cdef void pair_{name}(rp y, rp z, const_rp x1, Py_ssize_t n) noexcept nogil:
 
 """
 
+PHRASE = """
+cdef void phrase_{number}(rp y, const_rp x1, const_rp x2, const_rp x3, const_rp x4, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = {expression}
+
+"""
+
 CHEAP = {
     "add",
     "sub",
@@ -145,9 +154,10 @@ def main(directory):
     header = ["/* generated from the op table */", "#ifndef AD_OPCODES_H", "#define AD_OPCODES_H", "enum {"]
     header += [f"    AD_OP_{name} = {number}," for number, name in enumerate(NAMES)]
     header += [f"    AD_N_OPS = {len(NAMES)}", "};", f"#define AD_N_ELEMENTWISE {N_ELEMENTWISE}"]
-    header += [f"#define AD_N_PAIRS {len(PAIRS)}", "#endif", ""]
+    header += [f"#define AD_N_PAIRS {len(PAIRS)}", f"#define AD_N_PHRASES {len(PHRASES)}", "#endif", ""]
     write(where / "ad_opcodes.h", "\n".join(header))
-    pxd = ["cdef enum:", f"    AD_N_ELEMENTWISE = {N_ELEMENTWISE}", f"    AD_N_PAIRS = {len(PAIRS)}", f"    AD_N_OPS = {len(NAMES)}"]
+    counts = {"ELEMENTWISE": N_ELEMENTWISE, "PAIRS": len(PAIRS), "PHRASES": len(PHRASES), "OPS": len(NAMES)}
+    pxd = ["cdef enum:", *(f"    AD_N_{name} = {count}" for name, count in counts.items())]
     pxd += [f"    AD_OP_{name} = {number}" for number, name in enumerate(NAMES)]
     write(where / "adcore" / "optable" / "opcodes.pxd", "\n".join(pxd) + "\n")
     fields = [tuple(getattr(row, f.name) for f in dataclasses.fields(row)) for row in ROWS]
@@ -183,11 +193,13 @@ def main(directory):
         if row.narrow:
             pxi.append(f"    double ad_safe_{row.name}({params}) noexcept nogil")
     pxi += [kernel(row) for row in elementwise] + [pair_kernel(*pair) for pair in PAIRS]
+    pxi += [PHRASE.format(number=number, expression=expression) for number, expression in enumerate(PHRASES.values())]
     pxi += ["", "cdef void fill_elementwise(ad_kernel_table *table) noexcept:"]
     for number, row in enumerate(elementwise):
         pxi.append(f"    table.elementwise[{number}] = <ad_elementwise_fn>ew_{row.name}")
         pxi.append(f"    table.run[{number}] = run_{row.name}")
     pxi += [f"    table.pair[{number}] = <ad_pair_fn>pair_{'_'.join(pair)}" for number, pair in enumerate(PAIRS)]
+    pxi += [f"    table.phrase[{number}] = <ad_phrase_fn>phrase_{number}" for number in range(len(PHRASES))]
     write(where / "elementwise.pxi", "\n".join(pxi) + "\n")
 
 

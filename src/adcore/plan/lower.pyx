@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
 
 from adcore.optable.opcodes cimport (
-    AD_N_ELEMENTWISE, AD_OP_ACCUMULATE, AD_OP_CALL, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
+    AD_N_ELEMENTWISE, AD_N_PAIRS, AD_OP_ACCUMULATE, AD_OP_CALL, AD_OP_CONST, AD_OP_CUMSUM, AD_OP_EMPTY, AD_OP_FULL,
     AD_OP_GATHER, AD_OP_IDENTITY, AD_OP_INPUT, AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_PACK,
     AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
     AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
@@ -18,20 +18,23 @@ from adcore.plan.fuse cimport (
 from adcore.plan.boxes cimport Box, find_box
 from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.memory cimport Layout, item_size
+from adcore.plan.phrases cimport join_phrases
 from adcore.plan.plan cimport *
 from adcore.plan.split cimport split_steps
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init, pool_more
 from adcore.plan.recompute cimport recompute
 from adcore.plan.tiles cimport tile
 from adcore.plan.windows cimport windows
-from adcore.tape.maps cimport maps_disjoint, maps_equal
-from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args
+from adcore.tape.maps cimport map_injective, maps_disjoint, maps_equal
+from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args, size_at
 from adcore.tape.shelf cimport Shelf, shelf_free, shelf_init, shelf_take, shelf_take_numbers
 
 from adcore import optable
 from adcore.errors import PlanError
 
 cdef enum:
+    NOTHING = -1
+    FIRST_STORES = 16       # of a sum that are looked at
     REGISTERS_MAX = 65535   # an operation has 16 bits for each of its registers
     MODE_SET = 0
     MODE_ADD = 1
@@ -138,6 +141,7 @@ cdef class Lowering:
     cdef Pool lanes, loaded, elements, ranked, spare, free_regs
     cdef Pool rooms             # int64, for each access of the step: elements that may be read from where it starts
     cdef Pool windows           # of each access of the step: its window in the program, or NULL
+    cdef Pool said              # bytes that ``join_phrases`` works in
     cdef Pool extents           # Extent of each store of the step
     cdef Pool meets             # uint8, for each access of the step: a load and a store that share an element
 
@@ -153,6 +157,7 @@ cdef class Lowering:
         pool_init(&self.spare, sizeof(Ranked))
         pool_init(&self.free_regs, sizeof(int32_t))
         pool_init(&self.windows, sizeof(void *))
+        pool_init(&self.said, 1)
         pool_init(&self.extents, sizeof(Extent))
         pool_init(&self.meets, 1)
         shelf_init(&self.shelf, n * 3 * sizeof(int32_t) + 3 * ALIGN)
@@ -169,6 +174,7 @@ cdef class Lowering:
         pool_free(&self.spare)
         pool_free(&self.free_regs)
         pool_free(&self.windows)
+        pool_free(&self.said)
         pool_free(&self.extents)
         pool_free(&self.meets)
         shelf_free(&self.shelf)
@@ -435,6 +441,8 @@ cdef class Lowering:
                 self.add_fills(self.place_of(value), at, &box if self.fusion.replaces(value) and find_box(
                     self.program.ints, instr.shape, self.program.code[instr.x2].shape, instr.param, &box) else NULL)
             return 0
+        if instr.op == AD_OP_SUM and self.tiling is None:
+            return self.fill_sum(value)
         fill = self.new_fill(value)
         fill.to = self.place_of(value)
         fill.kind = FILL_VALUE
@@ -447,9 +455,11 @@ cdef class Lowering:
         return 0
 
     cdef int describe_fill(self, Fill *fill, int32_t source) except -1:
-        """Where the elements of a fill come from: a value in memory, or a scalar that fills the array."""
+        """Where the elements of a fill come from: a value in memory, or a scalar that fills the array; NOTHING: zeros."""
         cdef Instr *instr = &self.program.code[source]
-        if instr.op != AD_OP_FULL:
+        if source == NOTHING:
+            fill.kind = FILL_VALUE
+        elif instr.op != AD_OP_FULL:
             fill.kind = FILL_COPY
             fill.source = self.place_of(source)
         elif self.program.code[instr.x1].op == AD_OP_LITERAL:
@@ -465,7 +475,7 @@ cdef class Lowering:
         cdef Fill *fill
         cdef Box slab
         cdef int64_t k
-        if self.program.code[source].op == AD_OP_EMPTY:
+        if source != NOTHING and self.program.code[source].op == AD_OP_EMPTY:
             return 0
         if but == NULL:
             fill = <Fill *>pool_add(&self.plan.fills, 1)
@@ -786,6 +796,7 @@ cdef class Lowering:
                 op.x1 = lanes[0]
                 op.x2 = lanes[1] if n > 1 else lanes[0]
                 op.x3 = lanes[2] if n > 2 else lanes[0]
+                op.x4 = lanes[0]
                 op.y = self.new_lane()
                 self.lane_of[value] = op.y
                 op += 1
@@ -813,6 +824,11 @@ cdef class Lowering:
             value = self.fusion.next_member[value]
         step.n_stores = <int32_t>self.plan.accesses.n - step.first_store
         step.n_fills = <int32_t>self.plan.fills.n - step.first_fill
+        step.n_values = step.n_ops
+        step.n_ops = join_phrases((<VmOp *>self.plan.ops.data) + step.first_op, step.n_ops,
+                                  (<Access *>self.plan.accesses.data) + step.first_store, step.n_stores,
+                                  <int32_t>self.lanes.n, &self.said)
+        self.plan.ops.n = step.first_op + step.n_ops
         self.shape_blocks(where, space)
         self.give_registers(where)
         return 0
@@ -874,6 +890,61 @@ cdef class Lowering:
             at = self.program.code[at].x1
         return False
 
+    cdef bint alone(self, int32_t store, int32_t space, int32_t group) noexcept:
+        """Is the store one of those that a sum in its group begins with, and the only one that writes its elements?
+
+        Then it sets them. Another one might add to them in a block before.
+        """
+        cdef const int64_t *ints = self.program.ints
+        cdef const Instr *instr = &self.program.code[store]
+        cdef int32_t at = store, left = FIRST_STORES
+        if (self.tiling is not None or instr.op not in (AD_OP_SUM, AD_OP_ACCUMULATE) or self.fusion.n_stores[store] > 1
+                or not map_injective(ints[space], ints + space + 1, ints + instr.param + 1)):
+            return False
+        while self.program.code[at].op != AD_OP_SUM:
+            if not self.layout.in_place[at]:
+                return False
+            at = self.program.code[at].x1
+            left -= 1
+            if left == 0 or not self.writes_elsewhere(at, instr, space, group):
+                return False
+        at = self.fusion.base_user[store]
+        while at >= 0 and self.fusion.group_of[at] == group and self.fusion.role[at] == STORED:
+            left -= 1
+            if left == 0 or not self.writes_elsewhere(at, instr, space, group):
+                return False
+            at = self.fusion.base_user[at]
+        return True
+
+    cdef bint writes_elsewhere(self, int32_t store, const Instr *other, int32_t space, int32_t group) noexcept:
+        """Is the value a store of the group that shares no element with another one?"""
+        cdef const int64_t *ints = self.program.ints
+        cdef const Instr *instr = &self.program.code[store]
+        return (self.fusion.group_of[store] == group and self.fusion.n_stores[store] < 2
+                and instr.op in (AD_OP_SUM, AD_OP_ACCUMULATE, AD_OP_UPDATE)
+                and maps_disjoint(ints[space], ints + space + 1, ints[instr.param], ints + instr.param + 1,
+                                  ints[other.param], ints + other.param + 1))
+
+    cdef int fill_sum(self, int32_t value) except -1:
+        """Zero what a sum, and the stores of its group that are alone where they write, do not set."""
+        cdef const int64_t *ints = self.program.ints
+        cdef const Instr *instr = &self.program.code[value]
+        cdef int32_t group = self.fusion.group_of[value], space = self.fusion.space_of(value), at = value
+        cdef Place place = self.place_of(value)
+        cdef Box box
+        cdef Fill *fill
+        cdef int64_t left = place.size
+        while at >= 0 and self.fusion.group_of[at] == group and self.alone(at, space, group):
+            left -= size_at(ints, space)
+            at = self.fusion.base_user[at]
+        if left == 0:
+            return 0
+        if left < place.size and find_box(ints, instr.shape, space, instr.param, &box):
+            return self.add_fills(place, NOTHING, &box)
+        fill = <Fill *>pool_add(&self.plan.fills, 1)
+        fill.to = place
+        return self.describe_fill(fill, NOTHING)
+
     cdef int lower_store(self, int32_t value, int32_t space, int32_t group) except -1:
         cdef Instr *instr = &self.program.code[value]
         cdef Place place = self.place_of(value)
@@ -892,7 +963,8 @@ cdef class Lowering:
             if self.tiling is not None:
                 access.slot = self.moving_slot(place.slot, self.tiling.step[value] * item_size(place.dtype))
             access.offset += self.program.ints[instr.param] * item_size(place.dtype)
-            if instr.op in (AD_OP_SUM, AD_OP_ACCUMULATE) and not self.adds_to_zero(value, space, group):
+            if instr.op in (AD_OP_SUM, AD_OP_ACCUMULATE) and not (
+                    self.adds_to_zero(value, space, group) or self.alone(value, space, group)):
                 access.mode = MODE_ADD
             elif instr.op == AD_OP_REDUCE_MAX:
                 access.mode = MODE_MAX
@@ -1051,9 +1123,10 @@ cdef class Lowering:
         self.free_regs.n = 0
         for i in range(step.n_ops):
             lanes[ops[i].x1].last = i
-            if ops[i].op < AD_N_ELEMENTWISE:        # a pair writes it
+            if not is_pair(&ops[i]):                # a pair writes it
                 lanes[ops[i].x2].last = i
             lanes[ops[i].x3].last = i
+            lanes[ops[i].x4].last = i
         for i in range(step.n_stores):
             lanes[stores[i].reg].last = forever
         # a direct load is a pointer into memory; numbered downwards from -2
@@ -1089,18 +1162,18 @@ cdef class Lowering:
                 stores[i].direct = 0
         for i in range(step.n_ops):
             self.take_register(ops[i].y, &n_temps)
-            if ops[i].op >= AD_N_ELEMENTWISE:
+            if is_pair(&ops[i]):
                 self.take_register(ops[i].x2, &n_temps)
             # operands that die here are free for the next instruction, not for this one:
             # registers of one instruction never alias
             self.release(ops[i].x1, i)
-            if ops[i].x2 != ops[i].x1 and ops[i].op < AD_N_ELEMENTWISE:
+            if not is_pair(&ops[i]):
                 self.release(ops[i].x2, i)
-            if ops[i].x3 != ops[i].x1 and ops[i].x3 != ops[i].x2:
-                self.release(ops[i].x3, i)
+            self.release(ops[i].x3, i)
+            self.release(ops[i].x4, i)
             if lanes[ops[i].y].last < 0:
                 self.release(ops[i].y, -1)
-            if lanes[ops[i].x2].last < 0 and ops[i].op >= AD_N_ELEMENTWISE:
+            if is_pair(&ops[i]) and lanes[ops[i].x2].last < 0:
                 self.release(ops[i].x2, -1)
         step.n_temps = n_temps
         step.n_regs = n_temps + n_direct
@@ -1108,6 +1181,7 @@ cdef class Lowering:
             ops[i].x1 = physical(lanes, ops[i].x1, n_temps)
             ops[i].x2 = physical(lanes, ops[i].x2, n_temps)
             ops[i].x3 = physical(lanes, ops[i].x3, n_temps)
+            ops[i].x4 = physical(lanes, ops[i].x4, n_temps)
             ops[i].y = physical(lanes, ops[i].y, n_temps)
         for i in range(step.n_loads):
             loads[i].reg = physical(lanes, loads[i].reg, n_temps)
@@ -1207,6 +1281,10 @@ cdef class Lowering:
 cdef bint everywhere(const int64_t *window, int64_t ndim, int64_t k, const int64_t *dims) noexcept nogil:
     """Does the window hold all indices of a dimension?"""
     return window[k] == 0 and window[ndim + k] == dims[k]
+
+
+cdef inline bint is_pair(const VmOp *op) noexcept nogil:
+    return AD_N_ELEMENTWISE <= op.op < AD_N_ELEMENTWISE + AD_N_PAIRS
 
 
 cdef int32_t physical(const Lane *lanes, int32_t lane, int32_t n_temps) noexcept nogil:

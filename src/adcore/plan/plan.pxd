@@ -64,9 +64,10 @@ cdef enum WindowField:
     CLAMPED = -1
 
 cdef struct VmOp:           # regs[y] = op(regs[x1], regs[x2], regs[x3])
-    uint16_t op             # or AD_N_ELEMENTWISE + a pair: regs[y], regs[x2] = pair(regs[x1])
+    uint16_t op             # or AD_N_ELEMENTWISE + a pair: regs[y], regs[x2] = pair(regs[x1]); or, after the pairs, a phrase
     uint8_t round_f32
     uint16_t y, x1, x2, x3
+    uint16_t x4             # of a phrase
 
 cdef struct Splat:          # a register that holds one scalar throughout the step
     int32_t reg
@@ -101,6 +102,7 @@ cdef struct Step:
     int64_t chunk, inner    # indices of `blocked` per block; elements per index
     int32_t first_splat, n_splats, first_load, n_loads, first_op, n_ops, first_store, n_stores
     int32_t n_regs, n_temps
+    int32_t n_values        # operations before they became phrases
     # parts that may run at the same time (plan/split): a range of dimension `split` each
     int32_t split, parts
     int32_t phases          # 2: the parts of odd number run after those of even number

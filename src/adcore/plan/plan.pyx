@@ -119,7 +119,7 @@ cdef class Plan:
         if step.kind == STEP_BLOCKS:
             for k in range(step.ndim):
                 total *= longs[step.dims + k]
-            return total * step.n_ops
+            return total * step.n_values
         if step.kind == STEP_MATMUL:
             return 2 * step.y.size * longs[step.numbers + 2]
         if step.kind == STEP_RUNS:
@@ -139,7 +139,7 @@ cdef class Plan:
             steps.append({
                 "kind": STEP_NAMES[step.kind],
                 "dims": [(<int64_t *>self.longs.data)[step.dims + j] for j in range(step.ndim)],
-                "ops": step.n_ops, "loads": step.n_loads, "stores": step.n_stores,
+                "ops": step.n_values, "kernels": step.n_ops, "loads": step.n_loads, "stores": step.n_stores,
                 "fills": step.n_fills, "runs": step.n_runs, "registers": step.n_regs,
                 "source": step.source,
                 "parts": step.parts, "phases": step.phases, "folds": step.n_folds,

@@ -12,7 +12,7 @@ only neighbours meet, as in the adjoint of a stencil, the odd parts run after th
 
 from libc.stdint cimport int32_t, int64_t
 
-from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS
+from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS, AD_N_PHRASES
 from adcore.plan.plan cimport ALIGN, Access, Fold, Plan, STEP_BLOCKS, Step, VmOp, WINDOW_END, WINDOW_FIRST
 from adcore.plan.pool cimport pool_add
 from adcore.tape.maps cimport maps_disjoint, same_index_only
@@ -28,10 +28,13 @@ cdef enum:
     FOLDED_MAX = 1 << 22        # bytes of accumulators that a step may have
 
 cdef double ACCESS_NS = 0.25    # per element read or written
+cdef double PHRASE_NS = 0.2             # per element of a phrase
 cdef double part_ns = 12e3      # the work that a part should have at least
-cdef double[AD_N_ELEMENTWISE + AD_N_PAIRS] op_ns
+cdef double[AD_N_ELEMENTWISE + AD_N_PAIRS + AD_N_PHRASES] op_ns
 for number, pair in enumerate(optable.PAIRS):
     op_ns[AD_N_ELEMENTWISE + number] = optable.COSTS[optable.OPCODE[pair[0].upper()]]
+for number in range(AD_N_PHRASES):
+    op_ns[AD_N_ELEMENTWISE + AD_N_PAIRS + number] = PHRASE_NS
 for number in range(AD_N_ELEMENTWISE):
     op_ns[number] = optable.COSTS[number]
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from adcore import errors
 
-from adcore.optable.opcodes cimport AD_N_ELEMENTWISE
+from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS
 from adcore.plan.plan cimport (
     Access, ALIGN, BLOCK, CLAMPED, FILL_COPY, FILL_VALUE, Fill, Fold, Loop, Moving, Native, Plan, Run, Splat, Step,
     STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_NATIVE, STEP_PACK, STEP_PACK_ADD,
@@ -349,6 +349,8 @@ cdef inline void run_ops(const VmOp *op, int n_ops, double **regs, int64_t n, co
     while op < end:
         if op.op < AD_N_ELEMENTWISE:
             kernels.elementwise[op.op](regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], n)
+        elif op.op >= AD_N_ELEMENTWISE + AD_N_PAIRS:
+            kernels.phrase[op.op - AD_N_ELEMENTWISE - AD_N_PAIRS](regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], regs[op.x4], n)
         else:
             kernels.pair[op.op - AD_N_ELEMENTWISE](regs[op.y], regs[op.x2], regs[op.x1], n)
         if op.round_f32:

@@ -324,3 +324,23 @@ def test_fitted_parameters_and_their_covariance(name):
             step = 1e-4 * np.cos(np.arange(np.size(args[k]))).reshape(np.shape(args[k]))
             moved = [[a + sign * step if j == k else a for j, a in enumerate(args)] for sign in (1.0, -1.0)]
             np.testing.assert_allclose(np.sum(g * step), 0.5 * (plain(*moved[0]) - plain(*moved[1])), rtol=2e-4, atol=3e-10)
+
+
+@pytest.mark.parametrize("method", ["trust-constr", "L-BFGS-B", "SLSQP", "TNC"])
+def test_a_minimum_that_bounds_hold(method):
+    """The condition counts where the method ends near enough; a method from within stops before the bound."""
+
+    def f(a):
+        bounds = [(0.0, 1.0), (0.0, None), (None, 1.0)]
+        return ours.minimize(lambda x: np.sum((x - a) ** 2) + x[1] * x[2], np.full(3, 0.5), method=method, bounds=bounds, tol=1e-9).x
+
+    assert_allclose(adcore.jacobian(f)(np.array([2.0, 0.3, 0.2])), [[0, 0, 0], [0, 4 / 3, -2 / 3], [0, -2 / 3, 4 / 3]], atol=1e-5)
+    assert_allclose(adcore.jacobian(f)(np.array([2.0, -1.0, 0.2])), np.diag([0.0, 0.0, 1.0]), atol=1e-5)
+
+
+def test_a_solver_that_got_stuck_at_a_bound_is_refused():
+    """SciPy's simplex ends at (1, 0), where the derivative by the second unknown pushes inside."""
+    with pytest.raises(errors.NotDifferentiable, match="condition does not hold"):
+        adcore.jacobian(
+            lambda a: ours.minimize(lambda x: np.sum((x - a) ** 2), np.full(2, 0.5), method="Nelder-Mead", bounds=[(0, 1)] * 2).x
+        )(np.array([2.0, 0.3]))

@@ -232,8 +232,13 @@ def bounds_of(bounds: Any, n: int) -> tuple[Any, Any]:
 
 
 def projected(derivative: Callable[..., Any], low: Any, high: Any) -> Callable[..., Any]:
-    """The condition of a minimum within bounds: an unknown is at its bound, or the derivative by it is zero."""
-    return lambda x: np.where(x <= low, x - low, np.where(x >= high, x - high, derivative(x)))
+    """The condition of a minimum within bounds: an unknown is held at its bound, or the derivative by it is zero."""
+
+    def condition(x: Any) -> Any:
+        g = derivative(x)
+        return np.where((x <= low) & (g >= 0), x - low, np.where((x >= high) & (g <= 0), x - high, g))
+
+    return condition
 
 
 def at_bounds(x: Any, gradient: Any, low: Any, high: Any) -> Any:
@@ -241,6 +246,33 @@ def at_bounds(x: Any, gradient: Any, low: Any, high: Any) -> Any:
     near = 1e-6 * (1.0 + np.abs(x))
     x = np.where((gradient > 0) & (x <= low + near), low, x)
     return np.where((gradient < 0) & (x >= high - near), high, x)
+
+
+NEAR = 1e-2  # how far from a bound, relatively, a method from within may stop that is held by it
+POLISH = 10
+
+
+def from_within(x: Any, derivative: Any, low: Any, high: Any) -> Any:
+    """Where a method from within was heading to: Newton's method with the unknowns at their bounds that it would push beyond."""
+    best, least = x, np.inf
+    for _ in range(POLISH):
+        g, h = derivative(x), derivative.matrix(x)
+        near = NEAR * (1.0 + np.abs(x))
+        held_low = (g > 0) & (x <= low + near) & (x - low <= g / np.maximum(np.diag(h), 1e-300))
+        held_high = (g < 0) & (x >= high - near) & (high - x <= -g / np.maximum(np.diag(h), 1e-300))
+        x = np.where(held_low, low, np.where(held_high, high, x))
+        free = np.flatnonzero(~held_low & ~held_high)
+        g = derivative(x)
+        off = np.max(np.abs(g[free]), initial=0.0)
+        if off >= least:
+            break
+        best, least = x, off
+        try:
+            x = x.copy()
+            x[free] = np.clip(x[free] - np.linalg.solve(h[np.ix_(free, free)], g[free]), low[free], high[free])
+        except np.linalg.LinAlgError:
+            break
+    return best
 
 
 def minimize(
@@ -275,7 +307,10 @@ def minimize(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             result = scipy.optimize.minimize(part, start[0], method=name, tol=tol, options=options, **more)
-        x = result.x if bounds is None else at_bounds(result.x, parts[0](result.x), start[1], start[2])
+        x = result.x
+        if bounds is not None:
+            x = from_within(x, parts[0], start[1], start[2]) if name == "trust-constr" else x
+            x = at_bounds(x, parts[0](x), start[1], start[2])
         return converged("minimize", x, result.success, result.message, condition)
 
     start = [x0] if bounds is None else [x0, low, high]

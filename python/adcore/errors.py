@@ -97,6 +97,10 @@ class NotConverged(AdcoreError, RuntimeError):
     """A solver gave up on an equation whose solution is differentiated."""
 
 
+class OtherStructure(AdcoreError):
+    """A recording cannot stand for these arguments: a solver takes another number of steps."""
+
+
 class NonFinite(AdcoreError, FloatingPointError):
     """A value or a derivative is NaN or infinite, and ``config(debug_nans=True)`` asked where from."""
 

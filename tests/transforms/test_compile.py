@@ -12,6 +12,7 @@ from numpy.linalg import norm
 from scipy import special
 
 import adcore
+from adcore import errors
 
 rng = np.random.default_rng(0)
 x = rng.normal(size=6)
@@ -97,6 +98,33 @@ class TestReplays:
         matrix = rng.normal(size=(4, 6))
         f = lambda a: a @ np.arange(1.0, 7.0)  # noqa: E731
         same(f, (matrix,), (np.asfortranarray(matrix),), (matrix[::-1],), (matrix.astype(">f8"),), recordings=1)
+
+    def test_complex_arguments(self):
+        z = rng.normal(size=(3, 4)) + 1j * rng.normal(size=(3, 4))
+        f = lambda z: np.sum(np.abs(z @ np.exp(1j * z).T) ** 2)  # noqa: E731
+        same(adcore.grad(f), (z,), (np.asfortranarray(2 * z),), (z[:, ::-1],), (z.astype(">c16"),), recordings=1)
+        same(lambda z: z * z + 1, (1 + 2j,), (3 - 1j,), recordings=1)
+        same(lambda z: z * z + 1, (np.complex128(1 + 2j),), (np.complex128(3 - 1j),), recordings=1)
+        same(lambda p: p["z"] * p["of"][0], ({"z": z, "of": [1j]},), ({"z": 2 * z, "of": [2 + 1j]},), recordings=1)
+        same(lambda z: np.abs(z) ** 2, (z,), (z.astype(np.complex64).astype(complex),), (z[0],), recordings=2)
+        single = adcore.compile(np.conj)(z.astype(np.complex64))
+        assert single.dtype == np.complex64
+
+    def test_complex_tangents_of_real_arguments_are_refused(self):
+        f = adcore.compile(lambda x, t: adcore.jvp(np.sin, (x,), (t,))[1])
+        with pytest.raises(errors.ArgumentError, match="complex128; it must be real"):
+            f(x, 1j * x)
+        g = adcore.compile(lambda x, g: adcore.vjp(np.sin, x)[1](g))
+        with pytest.raises(errors.ArgumentError, match="complex128; it must be real"):
+            g(x, 1j * x)
+
+    def test_complex_arguments_in_place(self):
+        f = adcore.compile(lambda z, out: out.__setitem__(slice(1, 3), z[:2] * 2j))
+        for s in (1.0, 2.0):
+            out = np.zeros(5, complex)
+            assert f(s * x, out) is None
+            np.testing.assert_allclose(out, [0, 2j * s * x[0], 2j * s * x[1], 0, 0])
+        assert f.recordings == 1
 
     def test_in_place(self):
         f = adcore.compile(lambda x, out: out.__setitem__(slice(1, 3), x[:2] * 2))

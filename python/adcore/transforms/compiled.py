@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import config, errors, trees
-from ..front import rebind
+from ..front import complex, rebind
 from ..front.surroundings import CHANGES, Surroundings
 from ..locks import Lock
 from ..sweep import engine
@@ -102,10 +102,11 @@ class Compiled:
                 return Branch(x, [node for node, _ in pairs], surroundings.reach), trees.rebuilt(x, [value for _, value in pairs])
             refuse_subclass(x, "an argument")
             node = Leaf(x, len(trace.inputs), len(leaves))
-            plain = np.array(x, dtype=x.dtype.newbyteorder("=") if isinstance(x, np.ndarray) else np.float64, order="C")
-            value = trace.input_array(plain, False, not isinstance(x, np.ndarray))
+            plain = np.array(x, dtype=x.dtype.newbyteorder("=") if isinstance(x, np.ndarray) else None, order="C")
+            in_pairs = leaves_of.is_complex(x)
+            value = trace.input_array(leaves_of.pairs(plain) if in_pairs else plain, False, not in_pairs and not isinstance(x, np.ndarray))
             leaves.append((x, value, traced.value_number(value) if isinstance(x, np.ndarray) else -1))
-            return node, value
+            return node, complex.entered(value) if in_pairs else value
 
         surroundings.reach(self._f)
         arguments, (new_args, new_kwargs) = taken((tuple(args), kwargs))
@@ -119,7 +120,7 @@ class Compiled:
                     x = traced.as_traced(trace, x)
                 if isinstance(x, traced.TracedComplex):
                     numbers.append(traced.value_number(leaves_of.pairs(x)))
-                    return Slot(len(numbers) - 1, False, True)
+                    return Slot(len(numbers) - 1, leaves_of.is_complex_scalar(x), True)
                 if not traced.is_traced(x):
                     return x
                 numbers.append(traced.value_number(x))
@@ -198,7 +199,7 @@ def compile(f: Callable[..., Any]) -> Compiled:
 
     Notes
     -----
-    Float arrays and Python floats among the arguments are bound by each call; so are float arrays that f reads
+    Float and complex arrays and numbers among the arguments are bound by each call; so are float arrays that f reads
     from its closure or its module. A recording is used again only when all else is as it was: shapes and dtypes,
     the other arguments, every value that f has learned of its arguments (the truth of a comparison, an index, a float it turned
     into a Python number), and what f and all code that it leads to read by the names in it: closure cells, globals, defaults,

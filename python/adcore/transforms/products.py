@@ -147,11 +147,11 @@ def describe(tree: Any) -> str:
 
 def seed_array(x: Any, dtype: Any, what: str) -> Any:
     """A seed or tangent as an array that a plan can bind."""
-    if traced.is_traced(x):
-        return x if x.dtype == dtype else x.astype(dtype)
-    array = np.asarray(x)
+    array = x if traced.is_traced(x) else np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise errors.ArgumentError(f"{what} has dtype {array.dtype}; it must be real numbers")
+    if traced.is_traced(x):
+        return x if x.dtype == dtype else x.astype(dtype)
     return np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
 
 

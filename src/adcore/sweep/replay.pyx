@@ -9,7 +9,7 @@ from libc.string cimport memcmp
 
 import numpy as np
 
-from adcore import trees
+from adcore import errors, trees
 
 from adcore.plan.plan cimport Plan
 from adcore.sweep.guards cimport Snapshot, Token
@@ -24,16 +24,39 @@ cdef extern from "Python.h":
 cdef tuple PLAIN = (list, tuple, dict, np.ndarray)     # containers that hold nothing but their parts
 
 cdef enum:
-    ARRAY = 0               # a float array, bound
-    NUMBER = 1              # a float, bound
+    ARRAY = 0               # a float or complex array, bound
+    NUMBER = 1              # a float or a complex number, bound
     STATIC = 2              # a tree of anything else: must be what it was
 
 
 def is_bound(x):
-    """Does a replay bind this leaf: a float, or a float array?"""
+    """Does a replay bind this leaf: a float or complex number, or an array of them?"""
     if isinstance(x, np.ndarray):
-        return cnp.PyArray_TYPE(x) in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT)
-    return type(x) is float or type(x) is np.float64
+        return cnp.PyArray_TYPE(x) in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT, cnp.NPY_CDOUBLE, cnp.NPY_CFLOAT)
+    return type(x) in (float, np.float64, complex, np.complex128)
+
+
+cdef object parts_of(object array):
+    """A complex array that is C-contiguous as the real one of its parts, which stand in a last axis; a real one as it is."""
+    cdef int part
+    cdef cnp.npy_intp[cnp.NPY_MAXDIMS] dims
+    cdef object found
+    cdef int k, n = cnp.PyArray_NDIM(array)
+    cdef int code = cnp.PyArray_TYPE(array)
+    if code != cnp.NPY_CDOUBLE and code != cnp.NPY_CFLOAT:
+        return array
+    for k in range(n):
+        dims[k] = cnp.PyArray_DIM(array, k)
+    dims[n] = 2
+    part = cnp.NPY_DOUBLE if code == cnp.NPY_CDOUBLE else cnp.NPY_FLOAT
+    found = cnp.PyArray_SimpleNewFromData(n + 1, dims, part, cnp.PyArray_DATA(array))
+    cnp.set_array_base(found, array)
+    return found
+
+
+cdef object of_parts(object array):
+    """The complex array whose parts stand in the last axis of a real one, in its memory."""
+    return array.view(np.complex64 if cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT else np.complex128)[..., 0]
 
 
 cpdef bint is_static(object tree) except -1:
@@ -162,9 +185,12 @@ cdef class Leaf(Node):
                     return False
             into.given[self.number] = x
             if cnp.PyArray_ISCARRAY_RO(x) and cnp.PyArray_ISNOTSWAPPED(x):
-                into.inputs[self.input_] = x
+                into.inputs[self.input_] = parts_of(x)
             else:
-                into.inputs[self.input_] = np.array(x, dtype=x.dtype.newbyteorder("="), order="C")
+                into.inputs[self.input_] = parts_of(np.array(x, dtype=x.dtype.newbyteorder("="), order="C"))
+            return True
+        if isinstance(x, complex):
+            into.inputs[self.input_] = np.array([x.real, x.imag])
             return True
         array = cnp.PyArray_EMPTY(0, NULL, cnp.NPY_DOUBLE, 0)
         (<double *>cnp.PyArray_DATA(array))[0] = x
@@ -230,21 +256,22 @@ cdef class Replay:
             inputs[number] = np.array(array, dtype=spec[1], order="C", copy=None)
         try:
             results = engine.run(self.plan, inputs, self.consts, self.scalars)
-        except np.linalg.LinAlgError:
+        except (np.linalg.LinAlgError, errors.OtherStructure):
             if first:
                 raise
-            return NotImplemented  # f itself may catch it
+            return NotImplemented  # f itself may catch the one; the other asks for a new recording
         for position, expected in self.guards:
             array = results[position]
             if cnp.PyArray_NBYTES(array) != cnp.PyArray_NBYTES(expected) or memcmp(
                     cnp.PyArray_DATA(array), cnp.PyArray_DATA(expected), cnp.PyArray_NBYTES(array)):
                 return NotImplemented
         for target, position in self.written:
+            array = results[position]
             if target >= 0:
-                given[target][...] = results[position]
+                given[target][...] = array if np.ndim(array) == np.ndim(given[target]) else of_parts(array)
             else:
                 container, key, _ = self.live[-1 - target]
-                (container.cell_contents if key is None else container[key])[...] = results[position]
+                (container.cell_contents if key is None else container[key])[...] = array
         return self.built(self.template, results)
 
     cdef object built(self, object template, list results):
@@ -253,7 +280,7 @@ cdef class Replay:
         if kind is self.slot:
             array = results[<Py_ssize_t>template.position]
             if template.pairs:
-                return array.view(np.complex64 if array.dtype == np.float32 else np.complex128)[..., 0]
+                array = of_parts(array)
             return cnp.PyArray_ToScalar(cnp.PyArray_DATA(array), array) if template.scalar else array
         if template is None or template is False:
             return template

@@ -36,12 +36,12 @@ RCOND_MIN = 1e-14  # of the Jacobian after scaling of its rows and columns
 def solved(params: Any, a: Any, b: Any) -> Any:
     """``a^-1 b``, or ``a^-T b``; a matrix that is singular to rounding is refused."""
     what, transposed = params
+    if not np.isfinite(a).all():
+        raise singular(what, a)
     if a.ndim == 1:  # a diagonal
-        if not np.all(np.isfinite(a)) or np.any(a == 0.0):
+        if not a.all():
             raise singular(what, a)
         return b / a
-    if not np.all(np.isfinite(a)):
-        raise singular(what, a)
     if not a.size:
         return np.zeros_like(b)
     rows, columns, *_, info = scipy.linalg.lapack.dgeequ(a)
@@ -49,7 +49,7 @@ def solved(params: Any, a: Any, b: Any) -> Any:
         raise singular(what, a)
     scaled = a * rows[:, None] * columns
     lu, pivots, info = scipy.linalg.lapack.dgetrf(scaled)
-    if info > 0 or scipy.linalg.lapack.dgecon(lu, np.linalg.norm(scaled, 1))[0] < RCOND_MIN:
+    if info > 0 or scipy.linalg.lapack.dgecon(lu, scipy.linalg.lapack.dlange("1", scaled))[0] < RCOND_MIN:
         raise singular(what, a)
     before, after = (columns, rows) if transposed else (rows, columns)
     return scipy.linalg.lapack.dgetrs(lu, pivots, before * b, trans=int(transposed))[0] * after
@@ -122,7 +122,7 @@ def is_diagonal(region: Region, specs: calls.Specs) -> bool:
 
 
 def specs_of(arrays: Sequence[Any]) -> calls.Specs:
-    return tuple((x.shape, CODES[x.dtype.name]) for x in arrays)
+    return tuple((x.shape, CODES[x.dtype]) for x in arrays)
 
 
 class Part:
@@ -130,6 +130,13 @@ class Part:
 
     def __init__(self, region: Region, parameters: Sequence[Any], shape: tuple[int, ...]) -> None:
         self.region, self.parameters, self.shape = region, parameters, shape
+        self.derived: dict[Any, Region] = {}  # which a solver asks for at every iteration
+
+    def program(self, make: Callable[..., Region], z: Any) -> Region:
+        found = self.derived.get((make, z.size))
+        if found is None:
+            found = self.derived[make, z.size] = make(self.region, specs_of((z, *self.parameters)))
+        return found
 
     def at(self, z: Any) -> Any:
         """Its value at an unknown of any shape, as a vector."""
@@ -141,7 +148,7 @@ class Part:
     def jacobian(self, z: Any) -> Any:
         """The matrix, or the diagonal as a vector."""
         z = np.array(z, dtype=np.float64, order="C").reshape(-1)
-        return jacobian_of(self.region, specs_of((z, *self.parameters))).evaluate(z, *self.parameters)
+        return self.program(jacobian_of, z).evaluate(z, *self.parameters)
 
     def matrix(self, z: Any) -> Any:
         found = self.jacobian(z)
@@ -158,8 +165,7 @@ class Part:
     def times(self, z: Any, v: Any) -> Any:
         """The product of the Jacobian with a vector."""
         z = np.array(z, dtype=np.float64, order="C").reshape(-1)
-        push = product_of(self.region, specs_of((z, *self.parameters)))
-        return push.evaluate(z, np.array(v, dtype=np.float64).reshape(-1), *self.parameters)
+        return self.program(product_of, z).evaluate(z, np.array(v, dtype=np.float64).reshape(-1), *self.parameters)
 
 
 @functools.lru_cache(maxsize=256)

@@ -6,23 +6,21 @@ Outside of a recording, and where nothing that is given or read belongs to one, 
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.integrate
-import scipy.optimize
-from scipy.integrate._ivp import dop853_coefficients, rk
 
 from .. import errors
-from ..front import calls, rebind
+from ..front import calls
 from ..front.nested import pack, size, unpack
 from ..rules import same
 from ..tracer import array as traced
 from ..transforms.checkpoint import Recorded, Region, pulled, pushed, region_of
 from . import implicit
 from .implicit import concerns, specs_of, vector_of
+from .initial import inside_odeint, inside_solve_ivp
 from .sampled import SAMPLED
 from .solutions import of_unknown, tuple_of
 
@@ -133,149 +131,6 @@ def inside_quad(
     return y[0], epsabs
 
 
-# -- initial value problems -----------------------------------------------------------------------------
-
-TABLEAUS = {
-    "RK23": (rk.RK23.A, rk.RK23.B, rk.RK23.C),
-    "RK45": (rk.RK45.A, rk.RK45.B, rk.RK45.C),
-    "DOP853": (
-        dop853_coefficients.A[: dop853_coefficients.N_STAGES, : dop853_coefficients.N_STAGES],
-        dop853_coefficients.B,
-        dop853_coefficients.C[: dop853_coefficients.N_STAGES],
-    ),
-}
-DERIVATIVE_LOOKS = "the right-hand side of solve_ivp looks at a value"
-
-
-class RightHandSide:
-    """f of a time and a state: its program, or, when it looks at values, f itself."""
-
-    def __init__(self, f: Callable[..., Any], t: Any, y: Any) -> None:
-        self.f = f
-        trace = traced.open_trace()
-        time = traced.scalar_of(traced.as_traced(trace, t if traced.is_traced(t) else np.array(t, dtype=np.float64)))
-        self.program: Any = None
-        self.parameters: list[Any] = []
-        try:
-            recorded = Recorded(lambda t, y: pack(traced.open_trace(), [vector_of(f(t, y))], flat=True), (time, y), {}, DERIVATIVE_LOOKS)
-        except errors.AdcoreError as error:
-            if DERIVATIVE_LOOKS not in str(error):
-                raise
-            return
-        nested = recorded.nested
-        nested.refuse_writes("the right-hand side of solve_ivp")
-        self.program = recorded.program
-        self.parameters = [*nested.inputs[2:], *[traced.as_traced(trace, c) for c in nested.trace.consts], *nested.trace.scalars]
-        self.parameters = [x if traced.is_traced(x) else traced.as_traced(trace, np.array(x)) for x in self.parameters]
-
-    def __call__(self, t: Any, y: Any) -> Any:
-        """Recorded."""
-        if self.program is None:
-            return vector_of(self.f(t, y))
-        trace = traced.open_trace()
-        time = t if traced.is_traced(t) else traced.as_traced(trace, np.array(t, dtype=np.float64))
-        return trace.inline(self.program, [time, y, *self.parameters], [], [])[0]
-
-    def on_values(self) -> Callable[..., Any]:
-        if self.program is None:
-            return lambda t, y: np.array(traced.known_value(vector_of(self.f(t, np.array(y)))))
-        region = region_of(self.program)
-        values = [np.array(traced.known_value(x)) for x in self.parameters]
-        return lambda t, y: region.evaluate(np.array(t, dtype=np.float64), np.array(y, dtype=np.float64, order="C"), *values)
-
-
-def stepped(f: Callable[..., Any], method: str, t: Any, y: Any, h: Any) -> Any:
-    """One explicit Runge-Kutta step."""
-    a, b, c = TABLEAUS[method]
-    stages: list[Any] = []
-    for i in range(len(b)):
-        move = sum((float(a[i, j]) * k for j, k in enumerate(stages) if a[i, j]), start=0.0)
-        stages.append(f(t + float(c[i]) * h, y + h * move if i else y))
-    return y + h * sum((float(w) * k for w, k in zip(b, stages, strict=True) if w), start=0.0)
-
-
-def inside_solve_ivp(
-    fun: Any, t_span: Any, y0: Any, method: Any = "RK45", t_eval: Any = None, dense_output: bool = False, events: Any = None,
-    vectorized: bool = False, args: Any = None, **options: Any,
-) -> Any:  # fmt: skip
-    extra = () if args is None else tuple(args)
-    t0, t1 = t_span
-    y0 = y0 if traced.is_traced(y0) else np.stack(y0) if traced.find_trace(y0) is not None else np.array(y0, dtype=np.float64)
-
-    def f(t: Any, y: Any) -> Any:
-        return rebind.rebound(fun, traced.open_trace())(t, y, *extra)
-
-    probed = [] if traced.find_trace((y0, t0)) is not None else [lambda t: f(float(t), np.array(y0))]
-    evaluated = [] if t_eval is None else [t_eval] if traced.is_traced(t_eval) else list(t_eval)
-    if not concerns(probed, 0.0 if not probed else t0, t1, t0, y0, *extra, *evaluated):
-        return None
-    if not isinstance(method, str) or method not in TABLEAUS:
-        raise errors.NotDifferentiable(
-            f"{traced.where_text()}solve_ivp(method={method!r}) has no derivative; RK45, RK23 and DOP853 have: take one of them, or wrap "
-            "the parameters in adcore.stop_gradient"
-        )
-    if dense_output or events is not None:
-        implicit.refuse("scipy.integrate.solve_ivp with dense_output or events")
-    trace = traced.open_trace()
-    if trace.surroundings is not None:
-        trace.surroundings.changes("the steps of solve_ivp depend on values: they are chosen anew at each call")
-    y = traced.as_traced(trace, y0)
-    right = RightHandSide(f, t0, y)
-    start, end = (float(traced.known_value(t)) if traced.is_traced(t) else float(t) for t in (t0, t1))
-    wanted = None if t_eval is None else [float(traced.known_value(t)) if traced.is_traced(t) else float(t) for t in t_eval]
-    found = scipy.integrate.solve_ivp(right.on_values(), (start, end), np.array(traced.known_value(y)), method, **options)
-    if not found.success:
-        raise errors.NotConverged(f"{traced.where_text()}solve_ivp did not reach the end: {found.message}")
-    moving = traced.is_traced(t0) or traced.is_traced(t1)
-    mesh = [t0 + (t - start) / (end - start) * (t1 - t0) if moving else float(t) for t in found.t]
-    states = [y]
-    for now, then in itertools.pairwise(mesh):
-        states.append(stepped(right, method, now, states[-1], then - now))
-    if wanted is None:
-        return result(np.stack(mesh) if moving else found.t, states)
-    ahead = found.t if end >= start else -found.t
-    columns = []
-    for t, value in zip(t_eval, wanted, strict=True):
-        k = min(max(int(np.searchsorted(ahead, value if end >= start else -value, side="right")) - 1, 0), len(mesh) - 1)
-        exact = value == found.t[k] and not moving and not traced.is_traced(t)
-        columns.append(states[k] if exact else stepped(right, method, mesh[k], states[k], (t if traced.is_traced(t) else value) - mesh[k]))
-    return result(t_eval if traced.is_traced(t_eval) else np.array(wanted), columns)
-
-
-def result(t: Any, states: Sequence[Any]) -> Any:
-    return scipy.optimize.OptimizeResult(
-        t=t,
-        y=np.stack(list(states), axis=-1),
-        sol=None,
-        t_events=None,
-        y_events=None,
-        success=True,
-        status=0,
-        message="the end was reached",
-    )
-
-
-def inside_odeint(
-    func: Any, y0: Any, t: Any, args: Any = (), Dfun: Any = None, col_deriv: Any = 0, full_output: Any = 0, ml: Any = None, mu: Any = None,
-    rtol: Any = None, atol: Any = None, tcrit: Any = None, h0: float = 0.0, hmax: float = 0.0, hmin: float = 0.0, ixpr: Any = 0,
-    mxstep: Any = 0, mxhnil: Any = 0, mxordn: Any = 12, mxords: Any = 5, printmessg: Any = 0, tfirst: bool = False,
-) -> Any:  # fmt: skip
-    args = tuple_of(args)
-
-    def f(now: Any, y: Any, *more: Any) -> Any:
-        return rebind.rebound(func, traced.open_trace())(*((now, y) if tfirst else (y, now)), *more)
-
-    if np.shape(y0) == ():
-        y0 = np.reshape(y0, (1,))
-    tolerances: dict[str, Any] = {"rtol": 1.49012e-8 if rtol is None else rtol, "atol": 1.49012e-8 if atol is None else atol}
-    found = inside_solve_ivp(f, (t[0], t[-1]), y0, "DOP853", t, args=args, **tolerances)
-    if found is None:
-        return None
-    if full_output:
-        implicit.refuse("scipy.integrate.odeint with full_output")
-    return np.swapaxes(found.y, 0, 1)
-
-
 IMPLICIT: dict[str, Callable[..., Any]] = {"quad": inside_quad, "solve_ivp": inside_solve_ivp, "odeint": inside_odeint}
 
 
@@ -336,8 +191,8 @@ PAGES = {
 
     Parameters
     ----------
-    fun, t_span, y0, method, t_eval, args, rtol, atol, max_step, first_step
-        As for SciPy's. Inside a recording method is "RK45", "RK23" or "DOP853".
+    fun, t_span, y0, method, t_eval, dense_output, events, args, rtol, atol, max_step, first_step
+        As for SciPy's. Inside a recording method is a name, and a Jacobian that is given is not used.
 
     Returns
     -------
@@ -346,16 +201,23 @@ PAGES = {
     Raises
     ------
     NotDifferentiable
-        Another method, events or dense output inside a recording.
+        Inside a recording: a solver class of your own, complex values, or events where a time is differentiated.
     NotConverged
-        The solver did not reach the end.
+        The solver did not reach the end, or an implicit step has no solution near its start.
 
     Notes
     -----
     Derivatives are those of the discrete solution: SciPy chooses the steps on values, then the accepted steps are
-    recorded and differentiated as they are, exactly, in both modes and of every order, with the steps held fixed. With
-    traced times the steps keep their proportions. A value at t_eval comes from a step of its own, from the accepted time before it,
-    not from the method's interpolant. A compiled function chooses its steps anew, and so is recorded, at each call.
+    differentiated as they are, exactly, in both modes and of every order, with the steps held fixed. With
+    traced times the steps keep their proportions. A value at t_eval, or of the dense output, comes from a step of its own, from the
+    accepted time before it, not from the method's interpolant. The times of events are roots, differentiated as such.
+
+    Inside a recording "Radau", "BDF" and "LSODA" where it finds the problem stiff (DOP853 otherwise) are steps of Radau's method,
+    each solved by Newton's to rounding with exact Jacobians of f.
+
+    A solution is one operation: a gradient keeps the accepted states and runs each step once more, backwards. A compiled
+    function replays it, and its solver chooses the steps anew. It is recorded anew at each call where there are events or
+    f branches on values, and where all accepted times are asked for (no t_eval) when their number changes.
 
     Examples
     --------
@@ -382,7 +244,7 @@ PAGES = {
 
     Notes
     -----
-    Inside a recording DOP853 takes the place of LSODA, at the same tolerances: right, but slow for stiff equations.
+    Inside a recording DOP853 takes the place of LSODA, at the same tolerances, and Radau's method where LSODA finds the equations stiff.
 
     Examples
     --------

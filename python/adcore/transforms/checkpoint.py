@@ -319,11 +319,11 @@ def halves(pair: Any, shape: tuple[int, ...]) -> list[Any]:
 
 
 DTYPES = {"f64": "float64", "f32": "float32", "bool": "bool", "i64": "int64"}
-CODES = {name: code for code, name in DTYPES.items()}
+CODES = {np.dtype(name): code for code, name in DTYPES.items()}
 
 
 def dtype_name(x: Any) -> str:
-    return CODES[x.dtype.name]
+    return CODES[x.dtype]
 
 
 @functools.lru_cache(maxsize=256)

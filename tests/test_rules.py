@@ -123,6 +123,12 @@ def test_a_primitive_without_a_rule_raises():
         adcore.gradient(lambda x: np.sum(f(x)), x)
 
 
+def test_a_primitive_where_values_are_not_known_asks_for_its_shape():
+    f = adcore.primitive(lambda x: x * x, vjp=lambda g, y, x: (2 * x * g,))
+    with pytest.raises(errors.ArgumentError, match=r"the step of a loop.*shape="):
+        adcore.gradient(lambda x: np.sum(adcore.loop(lambda s: f(s), x, 3)), x)
+
+
 def test_a_rule_that_is_not_linear_is_refused_where_it_must_be_transposed():
     @adcore.custom_vjp
     def f(x):

@@ -503,8 +503,11 @@ class Primitive(Custom):
         key = (tuple((x.shape, x.dtype) for x in slots), repr(trees.mapped(lambda x, path: None if isinstance(x, Slot) else x, given)))
         known = RESULTS.setdefault(self, {})
         if key not in known:
-            if traced.open_trace().standalone:
-                raise errors.ArgumentError(f"{name_of(self.f)} is called in a derivative rule, where values are not known: give it shape=")
+            if traced.open_trace().standalone or traced.open_trace().blind:
+                raise errors.ArgumentError(
+                    f"{traced.where_text()}{name_of(self.f)} is called where values are not known "
+                    "(in a derivative rule, the step of a loop, an equation): give the primitive shape="
+                )
             values = own([np.array(traced.known_value(x)) for x in leaves], slots)
             with modules.Plainly():
                 known[key] = self.f(*filled(given, values))

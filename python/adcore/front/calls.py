@@ -243,7 +243,10 @@ def transposed(program: Any, mode: str, specs: Specs, chosen: tuple[bool, ...], 
     pulled.set_results(pulled.outputs[len(outputs) :])
     pulled = optimise(pulled)
     if reads(pulled, moved):
-        raise errors.ArgumentError(f"a derivative rule of {name} is not linear in the {'tangents' if mode == 'vjp' else 'adjoint'}")
+        raise errors.ArgumentError(
+            f"a derivative rule of {name} is not linear in the {'tangents' if mode == 'vjp' else 'adjoint'}, "
+            f"or is not seen to be where a loop or a solver takes them: give it a rule for {'reverse' if mode == 'vjp' else 'forward'} mode"
+        )
     trace = rule_trace()
     with trace:
         given = inputs(trace, (specs[0],) if mode == "vjp" else ())
@@ -265,7 +268,10 @@ def reads(program: Any, numbers: Sequence[int]) -> bool:
         instruction = program.instruction(k)
         if instruction["op"] == "INPUT" and instruction["param"] in numbers:
             return True
-        live.update(instruction["args"])
+        args = instruction["args"]
+        if instruction["op"] == "CALL" and hasattr(rule := program.rules[instruction["param"]], "reads"):
+            args = [x for k, x in enumerate(args) if rule.reads(k)]
+        live.update(args)
     return False
 
 

@@ -44,6 +44,9 @@ class Quad:
     def __hash__(self) -> int:
         return hash(self.region)
 
+    def reads(self, k: int) -> bool:
+        return k < 2 or self.region.reads(k - 1)
+
     def evaluate(self, a: Any, b: Any, *parameters: Any) -> Any:
         kept = [np.array(p) for p in parameters]
 

@@ -46,6 +46,10 @@ class Region:
             plan = self.plans[config.optimise()] = engine.plan_of(engine.prepare(self.program))
         return engine.run(plan, list(arrays), [], [])[0]
 
+    def reads(self, k: int) -> bool:
+        """Does the value depend on an argument?"""
+        return calls.reads(self.program, [k])
+
     def adjoint_program(self, specs: Sequence[Any], wanted: tuple[bool, ...], place: Any) -> Any:
         return adjoint_call(pulled(self, tuple(specs), wanted), tuple(specs), wanted)
 

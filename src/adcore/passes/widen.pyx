@@ -13,6 +13,25 @@ cdef enum:
     MAX_DIMS = 64
 
 
+class Scaled:
+    """Offsets that are computed, for arrays whose elements are this many times as far apart."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __repr__(self):
+        return f"offsets times {self.factor}"
+
+    def __eq__(self, other):
+        return isinstance(other, Scaled) and self.factor == other.factor
+
+    def __hash__(self):
+        return hash(self.factor)
+
+    def evaluate(self, offsets):
+        return offsets * self.factor
+
+
 cdef class Widen:
     """One application of the pass."""
 
@@ -87,8 +106,10 @@ cdef class Widen:
         """The offsets of a gather or scatter, for an array whose elements are ``width`` times as far apart."""
         cdef Instr *instr = &self.old.code[value]
         cdef int32_t shape
+        cdef int64_t number = self.number[value]
         if instr.op != AD_OP_CONST:
-            raise errors.AdcoreError("positions that are computed inside the program cannot take several seeds at once")
+            return self.new.append(AD_OP_CALL, I64, NARY, <int32_t>self.new.out.add_ints(&number, 1), 1, -1,
+                                   self.new.copy_shape(self.old, instr.shape), self.new.rule_number(Scaled(self.width)))
         if instr.param not in self.scaled:
             self.scaled[instr.param] = self.new.out.n_consts
             self.new.out.n_consts += 1

@@ -161,10 +161,10 @@ class Complex(traced.TracedComplex):
         return operator("power", b, a)
 
     def __matmul__(a, b: Any) -> Any:
-        return matmul(a, b)
+        return traced.matmul(a, b)
 
     def __rmatmul__(a, b: Any) -> Any:
-        return matmul(b, a)
+        return traced.matmul(b, a)
 
     def __eq__(a, b: Any) -> Any:
         return False if b is None else operator("eq", a, b)
@@ -253,6 +253,9 @@ class Complex(traced.TracedComplex):
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        asked = errors.sparse_operand()
+        if asked:
+            return traced.object_array(self, asked - 1)
         if traced.is_active(self):
             raise self.lost(errors.library_call() or "np.asarray() or a function that is not NumPy's")
         return np.array(self.concrete(), dtype=dtype)

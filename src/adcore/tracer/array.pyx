@@ -1051,6 +1051,9 @@ cdef class TracedArray(Traced):
         return bool((self == item).any())
 
     def __array__(self, dtype=None, copy=None):
+        asked = errors.sparse_operand()
+        if asked:                               # no array: then Python asks ours for the product
+            return object_array(self, asked - 1)
         if self.is_active():
             if errors.user_operation() == "[]=":
                 raise self.lost_by_assignment()
@@ -1756,9 +1759,9 @@ cdef object binary(int op, object a, object b):
     if is_complex(a) or is_complex(b):
         return complex_front().elementwise(optable.ROWS[op].name, a, b)
     if not isinstance(a, Traced) and not isinstance(a, (float, int, NDARRAY, GENERIC, list, tuple)):
-        return NotImplemented
+        return sparse_operator(op, a, b) if is_sparse(a) else NotImplemented
     if not isinstance(b, Traced) and not isinstance(b, (float, int, NDARRAY, GENERIC, list, tuple)):
-        return NotImplemented
+        return sparse_operator(op, a, b) if is_sparse(b) else NotImplemented
     trace = trace_of(a, b)
     x1 = operand_of(trace, a)
     x2 = operand_of(trace, b)
@@ -2014,6 +2017,23 @@ def reduce(str name, x, axes=None, bint keepdims=False):
     return result(trace, value, shape)
 
 
+cdef bint is_sparse(object x) except -1:
+    """Is it one of SciPy's sparse matrices?"""
+    return not isinstance(x, (Traced, NDARRAY, list, tuple)) and type(x).__module__.startswith("scipy.sparse")
+
+
+cdef object sparse_operator(int op, object a, object b):
+    from adcore.front import sparse
+    return sparse.elementwise(optable.ROWS[op].name, a, b)
+
+
+def object_array(object x, int dims):
+    """An array of one element, of so many dimensions, that holds an object."""
+    array = np.empty((1,) * dims, dtype=object)
+    array[(0,) * dims] = x
+    return array
+
+
 def matmul(a, b):
     """``a @ b`` with NumPy's rules for vectors and batches."""
     cdef Trace trace
@@ -2024,6 +2044,9 @@ def matmul(a, b):
     cdef int32_t[2] shapes
     cdef Py_ssize_t n1, n2
     cdef tuple shape, rows = None
+    if is_sparse(a) or is_sparse(b):
+        from adcore.front import sparse
+        return sparse.matmul(a, b)
     if is_complex(a) or is_complex(b):
         return complex_front().matmul(a, b)
     trace = trace_of(a, b)

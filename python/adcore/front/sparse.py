@@ -1,0 +1,106 @@
+"""Products of SciPy's sparse matrices, which are constants here, with traced vectors and dense matrices.
+
+The numbers of a matrix are an operand like any constant: they are read anew by each recording. Where they stand is a parameter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from ..tracer import array as traced
+from .calls import Family, apply
+from .dispatch import unsupported
+
+
+class Structure:
+    """Where the entries of a matrix in compressed rows stand; two are equal when they say the same."""
+
+    def __init__(self, matrix: Any) -> None:
+        self.shape = matrix.shape
+        self.indices, self.starts = matrix.indices.copy(), matrix.indptr.copy()
+        self.number = hash((self.shape, self.indices.tobytes(), self.starts.tobytes()))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Structure)
+            and self.shape == other.shape
+            and np.array_equal(self.indices, other.indices)
+            and np.array_equal(self.starts, other.starts)
+        )
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def filled(self, data: Any) -> Any:
+        """The matrix with these entries."""
+        return scipy.sparse.csr_array((data, self.indices, self.starts), shape=self.shape)
+
+
+def evaluate(params: Any, data: Any, x: Any) -> Any:
+    structure, flipped = params
+    matrix = structure.filled(data)
+    return np.ascontiguousarray((matrix.T if flipped else matrix) @ x)
+
+
+def product(params: Any, data: Any, x: Any) -> Any:
+    """The product with the matrix, or with its transpose where that is ``flipped``."""
+    structure, flipped = params
+    return apply(PRODUCT, params, (structure.shape[1 if flipped else 0], *x.shape[1:]), data, x)
+
+
+def entries_adjoint(params: Any, g: Any, x: Any) -> Any:
+    structure, flipped = params
+    rows = np.repeat(np.arange(structure.shape[0]), np.diff(structure.starts))
+    left, right = (structure.indices, rows) if flipped else (rows, structure.indices)
+    terms = g[left] * np.conj(x[right])
+    return terms if len(terms.shape) == 1 else np.sum(terms, axis=1)
+
+
+def vjp(params: Any, wanted: Any, g: Any, y: Any, data: Any, x: Any) -> Any:
+    structure, flipped = params
+    return (
+        entries_adjoint(params, g, x) if wanted[0] else None,
+        product((structure, not flipped), np.conj(data), g) if wanted[1] else None,
+    )
+
+
+def jvp(params: Any, tangents: Any, y: Any, data: Any, x: Any) -> Any:
+    parts = [] if tangents[0] is None else [product(params, tangents[0], x)]
+    parts += [] if tangents[1] is None else [product(params, data, tangents[1])]
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+
+PRODUCT = Family("scipy.sparse @", evaluate, vjp, jvp)
+
+
+def matmul(a: Any, b: Any) -> Any:
+    """``a @ b`` where one of them is a sparse matrix of SciPy's and the other is traced."""
+    if not scipy.sparse.issparse(a):
+        return over_first(b.T, a) if len(a.shape) == 1 else over_first(b.T, a.T).T
+    return over_first(a, b)
+
+
+def over_first(matrix: Any, x: Any) -> Any:
+    if len(matrix.shape) != 2 or len(x.shape) not in (1, 2):
+        raise unsupported("a sparse product", f"shapes {matrix.shape} and {x.shape}", "use a matrix with a vector or a dense matrix")
+    if matrix.shape[1] != x.shape[0]:
+        raise ValueError(f"{traced.where_text()}matmul: dimension mismatch of shapes {matrix.shape} and {x.shape}")
+    rows = matrix.tocsr()
+    data = rows.data if rows.dtype.kind in "fc" else rows.data.astype(float)
+    return product((Structure(rows), False), data, x)
+
+
+def elementwise(name: str, a: Any, b: Any) -> Any:
+    """An operator between a sparse matrix and a traced value: SciPy's matrices, other than its sparse arrays, say ``*`` for a product."""
+    if name == "mul" and isinstance(a, scipy.sparse.spmatrix) and len(np.shape(b)):
+        return matmul(a, b)
+    if name == "mul" and isinstance(b, scipy.sparse.spmatrix) and len(np.shape(a)):
+        return matmul(a, b)
+    raise unsupported(
+        f"'{name}'",
+        "a sparse matrix and a value that is being recorded",
+        "a sparse matrix is a constant here, so write t * (A @ x) for (t * A) @ x, A @ x + B @ x for (A + B) @ x, or use A.toarray()",
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..tracer import array as traced
+from ..tracer import layout
 from .dispatch import unsupported
 
 
@@ -37,7 +38,8 @@ class Iteration:
             raise unsupported("np.nditer", what, "loop over np.ndindex(shape) instead")
         operands = list(op) if isinstance(op, (list, tuple)) else [op]
         arrays = [None if a is None else traced.as_traced(trace, a) for a in operands]
-        if order != "C" and any(a is not None and list(a.strides) != sorted(a.strides, reverse=True) for a in arrays):
+        steps = [traced.numpy_steps(a) for a in arrays if a is not None and len(a.shape) > 1]
+        if order != "C" and any(s is None or layout.by_strides((2,) * len(s), s) is not None for s in steps):
             raise unsupported("np.nditer", "an array that is not in C order", "pass order='C', or loop over np.ndindex(shape)")
         self.itershape = self.shape = np.broadcast_shapes(*[a.shape for a in arrays if a is not None])
         self.single = not isinstance(op, (list, tuple))

@@ -29,7 +29,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from .. import trees
 from ..tracer import array as traced
-from ..tracer import twins
+from ..tracer import layout, twins
 from ..tracer.names import ABSENT, Copies, Space, is_inert
 from . import classes, complex, dispatch, grids, iteration, mathematics, modules, shapes, vectorized
 from .classes import BUILTIN_TWINS
@@ -210,26 +210,35 @@ class Numpy:
     def frombuffer(self, buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0, **kw: Any) -> Any:
         return dispatch.function(np.frombuffer, (buffer, dtype, count, offset), kw)
 
-    def _like(self, a: Any, dtype: Any, fill: Any, shape: Any) -> Any:
-        if dtype is None and shape is None and type(a) is traced.TracedArray:
-            return traced.new_array(self._trace, a.shape, a.dtype, fill)
+    def _like(self, a: Any, dtype: Any, fill: Any, shape: Any, order: str) -> Any:
+        if np.ndim(fill):
+            out = self._like(a, dtype, 0.0, shape, order)
+            out[...] = fill
+            return out
+        if dtype is None and shape is None and type(a) is traced.TracedArray and order in "KA":
+            return traced.laid_out_as(traced.new_array(self._trace, a.shape, a.dtype, fill), a)
         if dtype is None:
             dtype = a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype
-        return self._filled(np.shape(a) if shape is None else shape, dtype, fill)
+        found = self._filled(np.shape(a) if shape is None else shape, dtype, fill, order)
+        if shape is not None or order not in "KA" or type(found) is not traced.TracedArray:
+            return found
+        if type(a) is traced.TracedArray:
+            return traced.laid_out_as(found, a)
+        return traced.laid_out(found, layout.by_strides(a.shape, a.strides)) if isinstance(a, np.ndarray) else found
 
     def zeros_like(self, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
-        return self._like(a, dtype, 0.0, shape)
+        return self._like(a, dtype, 0.0, shape, order)
 
     empty_like = zeros_like
 
     def ones_like(self, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
-        return self._like(a, dtype, 1.0, shape)
+        return self._like(a, dtype, 1.0, shape, order)
 
     def full_like(self, a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
-        return self._like(a, dtype, fill_value, shape)
+        return self._like(a, dtype, fill_value, shape, order)
 
-    def copy(self, a: Any, order: str = "K", subok: bool = False) -> Any:
-        return dispatch.function(np.copy, (a,), {}) if traced.is_traced(a) else self._made(np.array(a))
+    def copy(self, a: Any, order: Any = "K", subok: bool = False) -> Any:
+        return dispatch.function(np.copy, (a, order), {}) if traced.is_traced(a) else self._made(np.array(a, order=order))
 
     def arange(self, *args: Any, **kw: Any) -> Any:
         kw.pop("like", None)

@@ -73,6 +73,8 @@ def as_asked(a: Any, *, ndmin: int = 0, order: Any = "K", **kw: Any) -> Any:
     n = np.ndim(a)
     if ndmin > n:
         a = np.reshape(a, (1,) * (ndmin - n) + np.shape(a))
+    if order == "C":
+        return contiguous(a)
     return contiguous(a.T).T if order == "F" and n > 1 else a
 
 
@@ -80,7 +82,7 @@ def as_asked(a: Any, *, ndmin: int = 0, order: Any = "K", **kw: Any) -> Any:
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None) -> Any:
     a = arr(a)
     if order == "A":
-        order = "F" if Flags(a).f_contiguous and not Flags(a).c_contiguous else "C"
+        order = in_fortran_order(a, "np.reshape")
     if order == "F":
         return transpose(reshape(transpose(a), tuple(reversed(full_shape(a, shape)))))
     return a.reshaped(shape)
@@ -109,11 +111,41 @@ def ravel(a: Any, order: str = "C") -> Any:
     """A view of a contiguous array, else a copy, also where ``reshape`` would give a view."""
     a = arr(a)
     if order == "K":  # as the elements lie in memory
-        a, order = a.transposed(tuple(sorted(range(len(a.shape)), key=lambda k: -builtins.abs(a.strides[k])))), "C"
-    flags = Flags(a)
+        steps = known_steps(a, "np.ravel with order='K'")
+        a, order = a.transposed(tuple(sorted(range(len(a.shape)), key=lambda k: -builtins.abs(steps[k])))), "C"
     if order == "A":
-        order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
-    return reshape(a if (flags.c_contiguous if order == "C" else flags.f_contiguous) else copy(a), (-1,), order)
+        order = in_fortran_order(a, "np.ravel")
+    found = traced.numpy_steps(a)
+    return reshape(a if found is None or lies_in(found, a.shape, order) else copy(a, order), (-1,), order)
+
+
+def known_steps(a: Any, name: str) -> tuple[int, ...]:
+    """Element strides as NumPy has them, for those that follow the memory."""
+    steps: tuple[int, ...] | None = traced.numpy_steps(a)
+    if steps is None:
+        raise errors.ArgumentError(
+            f"{traced.where_text()}{name} of an array: adcore does not know in which order NumPy would lay out this result. Say "
+            'order="C" or order="F", or make it np.ascontiguousarray(...) first'
+        )
+    return steps
+
+
+def in_fortran_order(a: Any, name: str) -> str:
+    """What ``order="A"`` means for the array."""
+    steps = known_steps(a, f"{name} with order='A'")
+    return "F" if lies_in(steps, a.shape, "F") and not lies_in(steps, a.shape, "C") else "C"
+
+
+def lies_in(steps: tuple[int, ...], shape: tuple[int, ...], order: str) -> bool:
+    """Do the elements of an array with these element strides lie side by side in this order?"""
+    if 0 in shape:
+        return True
+    step = 1
+    for s, d in list(zip(steps, shape, strict=True))[:: -1 if order == "C" else 1]:
+        if d > 1 and s != step:
+            return False
+        step *= d
+    return True
 
 
 @implements(np.transpose)
@@ -186,6 +218,8 @@ def expand_dims(a: Any, axis: Any) -> Any:
 @implements(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Any:
     a = arr(a)
+    if not a.shape and axis in (0, -1):
+        return a
     drop = [k for k, d in enumerate(a.shape) if d == 1] if axis is None else list(axes_of(axis, len(a.shape)))
     if any(a.shape[k] != 1 for k in drop):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
@@ -239,6 +273,7 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
     like = traced.find_trace(arrays)
     items = [traced.as_traced(like, a) for a in arrays]
     if not items[0].shape and all(x.shape == () for x in items):
+        axis_of(axis, 1)
         result = traced.new_array(like, len(items), dtype or result_dtype(items), None)
         for k, x in enumerate(items):
             result[k] = traced.scalar_of(x)
@@ -250,14 +285,14 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
 @implements(np.vstack)
 def vstack(tup: Any, **kwargs: Any) -> Any:
     like = traced.find_trace(tup)
-    return concatenate([TABLE[np.atleast_2d](traced.as_traced(like, a)) for a in tup], 0)
+    return concatenate([TABLE[np.atleast_2d](traced.as_traced(like, a)) for a in tup], 0, **kwargs)
 
 
 @implements(np.hstack)
 def hstack(tup: Any, **kwargs: Any) -> Any:
     like = traced.find_trace(tup)
     items = [TABLE[np.atleast_1d](traced.as_traced(like, a)) for a in tup]
-    return concatenate(items, 0 if len(items[0].shape) == 1 else 1)
+    return concatenate(items, 0 if len(items[0].shape) == 1 else 1, **kwargs)
 
 
 @implements(np.dstack)
@@ -300,6 +335,8 @@ def hsplit(ary: Any, cuts: Any) -> Any:
 
 @implements(np.vsplit)
 def vsplit(ary: Any, cuts: Any) -> Any:
+    if len(ary.shape) < 2:
+        raise ValueError("vsplit only works on arrays of 2 or more dimensions")
     return split(ary, cuts, 0)
 
 
@@ -321,6 +358,9 @@ def flipud(m: Any) -> Any:
 
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    first, second = (axis_of(axis, len(m.shape)) for axis in axes)
+    if first == second:
+        raise ValueError("Axes must be different.")
     k %= 4
     if k == 0:
         return m[:]
@@ -352,11 +392,14 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
     n = len(array.shape)
     if isinstance(pad_width, int):
         widths = [(pad_width, pad_width)] * n
+    elif isinstance(pad_width, dict):
+        own = {axis_of(k, n): w for k, w in pad_width.items()}
+        widths = [(w, w) if isinstance(w, int) else (int(w[0]), int(w[1])) for w in (own.get(k, 0) for k in range(n))]
     else:
         widths = [(int(w[0]), int(w[1])) for w in np.broadcast_to(np.asarray(pad_width), (n, 2))]
     fill: Any = kwargs.get("constant_values", 0)
-    if not isinstance(fill, (int, float)) and np.ndim(fill):
-        raise ValueError("pad: constant_values must be one number")
+    if mode == "constant" and not isinstance(fill, (int, float)) and np.ndim(fill):
+        return padded_by_sides(array, widths, fill)
     if mode in AS_LINEAR:
         return padded_linearly(array, widths, mode, kwargs)
     if mode not in ("constant", "edge", "wrap", "reflect", "symmetric"):
@@ -369,6 +412,17 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
     pad_plain: Any = np.pad  # more than the array has: elements repeat
     for k, width in enumerate(widths):
         array = take(array, pad_plain(np.arange(array.shape[k]), width, mode), k)
+    return array
+
+
+def padded_by_sides(array: Any, widths: Any, fill: Any) -> Any:
+    """Axis after axis, each side with a number of its own."""
+    if traced.find_trace(fill) is not None:
+        raise unsupported("np.pad", "traced constant_values that differ", "concatenate the array and what stands around it")
+    numbers = np.broadcast_to(np.asarray(fill), (len(widths), 2))
+    for k, width in enumerate(widths):
+        parts = [np.full((*array.shape[:k], w, *array.shape[k + 1 :]), v, array.dtype) for w, v in zip(width, numbers[k], strict=True)]
+        array = concatenate([parts[0], array, parts[1]], k)
     return array
 
 
@@ -406,7 +460,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
     a = arr(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    index = np.asarray(values(indices))
+    index = np.asarray(values(indices)).astype(np.intp)
     if mode == "wrap":
         index = index % a.shape[axis]
     elif mode == "clip":
@@ -418,6 +472,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
 def take_along_axis(arr: Any, indices: Any, axis: int = -1) -> Any:
     index = np.asarray(values(indices))
     if axis is None:
+        if index.ndim != 1:
+            raise ValueError("when axis=None, `indices` must have a single dimension.")
         return arr.reshape(-1)[index]
     axis = axis_of(axis, len(arr.shape))
     return arr[along_axis(arr.shape, index, axis)]
@@ -435,7 +491,7 @@ def along_axis(shape: tuple[int, ...], index: Any, axis: int) -> tuple[Any, ...]
 @implements(np.repeat)
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     a = arr(a)
-    if axis is None:
+    if axis is None or not a.shape:
         a, axis = a.reshape(-1), 0
     index = np.repeat(np.arange(a.shape[axis]), np.asarray(values(repeats)))
     return take(a, index, axis)
@@ -454,7 +510,7 @@ def tile(A: Any, reps: Any) -> Any:
 
 def triangle(shape: tuple[int, ...], k: int) -> np.ndarray:
     """True on and below diagonal k of the last two axes."""
-    rows, columns = shape[-2:]
+    rows, columns = shape[-2:] if len(shape) > 1 else shape * 2
     return np.arange(rows)[:, None] >= np.arange(columns)[None, :] - k
 
 
@@ -483,7 +539,7 @@ def diagonal_view(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> An
     a = moveaxis(arr(a), (axis1, axis2), (-2, -1))
     rows, columns = a.shape[-2:]
     n = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
-    steps = [s // a.itemsize for s in a.strides]
+    steps = a.element_steps
     first = (offset * steps[-1] if offset >= 0 else -offset * steps[-2]) if n else 0
     return a.stepped((*a.shape[:-2], n), (*steps[:-2], steps[-2] + steps[-1]), first)
 
@@ -507,7 +563,7 @@ def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: b
         shape[k] -= w - 1
         if shape[k] < 1:
             raise ValueError("window shape cannot be larger than input array shape")
-    steps = tuple(s // x.itemsize for s in x.strides)
+    steps = x.element_steps
     view = x.stepped((*shape, *window), (*steps, *(steps[k] for k in axes)))
     return view if writeable else view.read_only()
 
@@ -612,7 +668,7 @@ def resize(a: Any, new_shape: Any) -> Any:
         return np.resize(a, shape)
     flat = arr(a).reshape(-1)
     if not flat.shape[0]:
-        raise ValueError(f"{traced.where_text()}an empty array cannot be resized with values")
+        return np.zeros(shape, flat.dtype)
     return flat[np.arange(math.prod(shape)) % flat.shape[0]].reshape(shape)
 
 
@@ -643,17 +699,24 @@ TABLE[np.diag_indices_from] = lambda arr: np.diag_indices(arr.shape[0], len(arr.
 
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    return traced.elementwise("identity", arr(a))
+    a = arr(a)
+    if len(a.shape) < 2 or order == "K":
+        return traced.elementwise("identity", a)
+    if order == "A":
+        order = in_fortran_order(a, "a copy")
+    if order == "F":
+        return transpose(copy(transpose(a), "C"))
+    return traced.laid_out(traced.elementwise("identity", a), None)
 
 
 @implements(np.zeros_like, np.empty_like, any_kind=True)
 def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
-    return full_like(a, 0.0, dtype, shape=shape)
+    return full_like(a, 0.0, dtype, order, shape=shape)
 
 
 @implements(np.ones_like, any_kind=True)
 def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
-    return full_like(a, 1.0, dtype, shape=shape)
+    return full_like(a, 1.0, dtype, order, shape=shape)
 
 
 @implements(np.full_like, any_kind=True)
@@ -664,7 +727,13 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subo
     shape = np.shape(a) if shape is None else shape
     if dtype.kind in "iu":
         return np.full(shape, values(fill_value), dtype)
-    return (complex if dtype.kind == "c" else traced).new_array(like, shape, dtype, fill_value)
+    many = np.ndim(fill_value) > 0
+    found = (complex if dtype.kind == "c" else traced).new_array(like, shape, dtype, 0.0 if many else fill_value)
+    if many:
+        found[...] = fill_value
+    if isinstance(a, traced.TracedArray) and isinstance(found, traced.TracedArray) and found.shape == a.shape and order in "KA":
+        return traced.laid_out_as(found, a)
+    return found if order != "F" else transpose(full_like(a, fill_value, dtype, "C", shape=found.shape[::-1]))
 
 
 @implements(np.append)
@@ -697,9 +766,9 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     at = np.where(at < 0, at + n, at)
     part = traced.as_traced(like, values)
     part = part.reshape((1,) * (len(a.shape) - len(part.shape)) + part.shape)
-    if at.ndim == 0:  # NumPy: one position takes all of the values
-        part = moveaxis(part, 0, axis) if np.ndim(values) else part
-        at = np.full(part.shape[axis], at)
+    if at.size == 1:  # NumPy: one position takes all of the values
+        part = moveaxis(part, 0, axis) if np.ndim(values) and at.ndim == 0 else part
+        at = np.full(part.shape[axis], at.item())
     shape = (*a.shape[:axis], at.size, *a.shape[axis + 1 :])
     order = np.argsort(at, kind="stable")
     where = np.empty(at.size, dtype=int)
@@ -716,13 +785,18 @@ def block(arrays: Any) -> Any:
         if isinstance(x, list):
             parts = [of(p, depth + 1) for p in x]
             return concatenate(parts, axis=-(levels - depth))
-        return TABLE[np.atleast_1d](traced.as_traced(like, x)) if levels == 1 else TABLE[np.atleast_2d](traced.as_traced(like, x))
+        x = traced.as_traced(like, x)
+        return x.reshape((1,) * (dims - len(x.shape)) + x.shape)
 
     def depth_of(x: Any) -> int:
         return 1 + max(depth_of(p) for p in x) if isinstance(x, list) else 0
 
+    def dims_of(x: Any) -> int:
+        return max(dims_of(p) for p in x) if isinstance(x, list) else len(np.shape(x))
+
     like, levels = traced.find_trace(arrays), depth_of(arrays)
-    return of(arrays, 0)
+    dims = max(levels, dims_of(arrays))
+    return of(arrays, 0) if levels else copy(arrays)
 
 
 @implements(np.meshgrid)
@@ -778,7 +852,10 @@ def astype_of(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -
 
 def contiguous(x: Any) -> Any:
     """x where its elements lie in C order, else a copy in which they do."""
-    return traced.fresh(x) if isinstance(x, traced.TracedArray) and not Flags(x).c_contiguous else x
+    if not isinstance(x, traced.TracedArray):
+        return x
+    steps = traced.numpy_steps(x)
+    return x if steps is not None and lies_in(steps, x.shape, "C") else copy(x, "C")
 
 
 def strided_view(x: Any, shape: Any = None, strides: Any = None, subok: bool = False, writeable: bool = True) -> Any:
@@ -788,6 +865,8 @@ def strided_view(x: Any, shape: Any = None, strides: Any = None, subok: bool = F
     if not isinstance(x, traced.TracedArray):
         raise unsupported("np.lib.stride_tricks.as_strided", "a complex array or a number", "index the array instead")
     shape = x.shape if shape is None else (shape,) if isinstance(shape, (int, np.integer)) else tuple(int(d) for d in shape)
+    if known_steps(x, "np.lib.stride_tricks.as_strided") != x.element_steps:
+        raise unsupported("np.lib.stride_tricks.as_strided", "an array that is not in C order", "make it np.ascontiguousarray(...) first")
     steps = x.strides if strides is None else (strides,) if isinstance(strides, (int, np.integer)) else tuple(int(s) for s in strides)
     if any(s % x.itemsize for s in steps):
         raise unsupported("np.lib.stride_tricks.as_strided", "strides that are no multiple of the element size", "index the array instead")
@@ -834,11 +913,9 @@ class Flags:
     """``array.flags``, as far as it says something."""
 
     def __init__(self, array: Any) -> None:
-        steps = [s // array.itemsize for s, d in zip(array.strides, array.shape, strict=True) if d > 1]
-        dims = [d for d in array.shape if d > 1]
+        steps = tuple(s // array.itemsize for s in array.strides)
         self.writeable = bool(getattr(array, "writeable", False))
-        self.c_contiguous = all(s == math.prod(dims[k + 1 :]) for k, s in enumerate(steps))
-        self.f_contiguous = all(s == math.prod(dims[:k]) for k, s in enumerate(steps))
+        self.c_contiguous, self.f_contiguous = (lies_in(steps, array.shape, order) for order in "CF")
         self.contiguous = self.c_contiguous
         self.owndata, self.aligned = array.base is None, True
 
@@ -863,7 +940,8 @@ ATTRIBUTES.update(flat=Flat, flags=Flags, device=lambda a: "cpu")
 
 METHODS.update(
     reshape=reshape_method, ravel=ravel, flatten=lambda a, order="C": copy(ravel(a, order)), transpose=transpose_method,
-    swapaxes=swapaxes, squeeze=squeeze, copy=copy, repeat=repeat, take=take, diagonal=diagonal, trace=trace,
+    swapaxes=swapaxes, squeeze=squeeze, copy=lambda a, order="C": copy(a, order),
+    repeat=repeat, take=take, diagonal=diagonal, trace=trace,
     fill=fill_method, astype=astype, compress=lambda a, c, axis=None, out=None: compress(c, a, axis, out), put=put,
     view=view, tobytes=memory.tobytes,
 )  # fmt: skip

@@ -180,7 +180,7 @@ class Surroundings:
             if known is None:
                 array = np.array(value, dtype=value.dtype.newbyteorder("="), order="C", copy=None)
                 number = len(self.trace.inputs)
-                known = (value, self.trace.input_array(array, False, False))
+                known = (value, self.trace.input_array(array, False, False, value))
                 self.inputs[id(value)] = known
                 self.live.append((container, key, number))
                 self.arrays.append((known[1], traced.value_number(known[1])))

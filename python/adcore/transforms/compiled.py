@@ -90,6 +90,7 @@ class Compiled:
         trace = traced.Trace()
         surroundings = Surroundings(trace)
         trace.watch(surroundings)
+        nodes: list[Leaf] = []
         leaves: list[tuple[Any, Any, int]] = []  # where an array stands for an argument: it, its traced value, the value's number
 
         def taken(x: Any) -> tuple[Node, Any]:
@@ -104,8 +105,10 @@ class Compiled:
             node = Leaf(x, len(trace.inputs), len(leaves))
             plain = np.array(x, dtype=x.dtype.newbyteorder("=") if isinstance(x, np.ndarray) else None, order="C")
             in_pairs = leaves_of.is_complex(x)
-            value = trace.input_array(leaves_of.pairs(plain) if in_pairs else plain, False, not in_pairs and not isinstance(x, np.ndarray))
+            given = leaves_of.pairs(plain) if in_pairs else plain
+            value = trace.input_array(given, False, not in_pairs and not isinstance(x, np.ndarray), x)
             leaves.append((x, value, traced.value_number(value) if isinstance(x, np.ndarray) else -1))
+            nodes.append(node)
             return node, complex.entered(value) if in_pairs else value
 
         surroundings.reach(self._f)
@@ -142,6 +145,9 @@ class Compiled:
         finally:
             trace.close()
         surroundings.finish()
+        if not trace.layout_asked:
+            for node in nodes:
+                node.in_any_order()
         plan = engine.plan_of(engine.prepare(trace.tape))
         replay = Replay(plan, trace.consts, trace.scalars, arguments, len(leaves), structure, guards, surroundings, template, Slot, written)
         self.recordings += 1

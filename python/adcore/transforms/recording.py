@@ -126,19 +126,19 @@ class Recording:
         array = normalised(x, path)
         self.active[-1].append(len(self.trace.inputs))
         if leaves.is_complex(array):
-            return complex.entered(self.trace.input_array(leaves.pairs(array), True, False))
-        return self.trace.input_array(array, True, is_scalar(x))
+            return complex.entered(self.trace.input_array(leaves.pairs(array), True, False, x))
+        return self.trace.input_array(array, True, is_scalar(x), x)
 
     def constant_leaf(self, x: Any, path: str) -> Any:
         if not is_float_array(x):
             return x
         if leaves.is_complex(x):
-            return complex.entered(self.trace.input_array(leaves.pairs(x), False, False))
+            return complex.entered(self.trace.input_array(leaves.pairs(x), False, False, x))
         if isinstance(x, traced.Traced):
             return self.trace.input_array(x, False, False)
         array = np.asarray(x)
         dtype = np.float32 if array.dtype.itemsize == 4 else np.float64
-        return self.trace.input_array(np.array(array, dtype=dtype, order="C", copy=None), False, False)
+        return self.trace.input_array(np.array(array, dtype=dtype, order="C", copy=None), False, False, array)
 
     def number(self, x: Any) -> int:
         """The value number of a result, which may be a value of an outer recording that f handed through."""

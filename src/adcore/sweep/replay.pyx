@@ -144,6 +144,16 @@ cdef class Branch(Node):
         return True
 
 
+cdef object order_of(object array):
+    """The order of an array's axes in memory; None when it is C's."""
+    if cnp.PyArray_NDIM(array) < 2 or cnp.PyArray_IS_C_CONTIGUOUS(array):
+        return None
+    strides = array.strides
+    axes = list(range(len(strides)))
+    order = sorted(axes, key=lambda k: -abs(strides[k]))
+    return None if order == axes else tuple(order)
+
+
 cdef class Leaf(Node):
     """An array, a number, or a tree that must be what it was."""
 
@@ -152,6 +162,8 @@ cdef class Leaf(Node):
     cdef Token token
     cdef int type_number, ndim
     cdef tuple shape
+    cdef object order                   # of its axes in memory; None is C's
+    cdef readonly bint ordered          # must an array have this order?
     cdef int input_
     cdef Py_ssize_t number
 
@@ -164,11 +176,17 @@ cdef class Leaf(Node):
             self.type_number = cnp.PyArray_TYPE(value)
             self.shape = value.shape
             self.ndim = <int>len(self.shape)
+            self.order = order_of(value)
+            self.ordered = self.ndim > 1
         elif input_ >= 0:
             self.kind = NUMBER
         else:
             self.kind = STATIC
             self.token = Token(value, found)
+
+    def in_any_order(self):
+        """The recording did not ask how arrays lie in memory: one of any order will do."""
+        self.ordered = False
 
     cdef bint take(self, object x, Match into) except -1:
         cdef object array
@@ -183,6 +201,8 @@ cdef class Leaf(Node):
             for k in range(self.ndim):
                 if cnp.PyArray_DIM(x, k) != <cnp.npy_intp>self.shape[k]:
                     return False
+            if self.ordered and (self.order is not None or not cnp.PyArray_IS_C_CONTIGUOUS(x)) and order_of(x) != self.order:
+                return False
             into.given[self.number] = x
             if cnp.PyArray_ISCARRAY_RO(x) and cnp.PyArray_ISNOTSWAPPED(x):
                 into.inputs[self.input_] = parts_of(x)
@@ -198,6 +218,11 @@ cdef class Leaf(Node):
         return True
 
 
+cdef object read_live(object container, object key):
+    """What stands in a cell, or under a key of a namespace; None where nothing does."""
+    return container.cell_contents if key is None else container.get(key)
+
+
 # -- replays -------------------------------------------------------------------------------------------
 
 cdef class Replay:
@@ -205,6 +230,7 @@ cdef class Replay:
 
     cdef Plan plan
     cdef list consts, scalars, guards, snapshots, live, written
+    cdef list live_orders               # of the axes of live arrays in memory, where that matters
     cdef Node arguments
     cdef readonly object structure      # of the arguments, for counting
     cdef object template, slot
@@ -220,6 +246,9 @@ cdef class Replay:
         self.guards = guards            # (position of a result, what it must be)
         self.snapshots = surroundings.snapshots
         self.live = surroundings.live
+        self.live_orders = None
+        if surroundings.trace.layout_asked:
+            self.live_orders = [order_of(read_live(container, key)) for container, key, _ in self.live]
         self.template = template
         self.slot = slot
         self.written = written          # (leaf, or -1 - live array, and position of the result it becomes)
@@ -248,10 +277,12 @@ cdef class Replay:
             return NotImplemented
         if not first and not self.holds():
             return NotImplemented
-        for container, key, number in self.live:
-            array = container.cell_contents if key is None else container.get(key)
+        for k, (container, key, number) in enumerate(self.live):
+            array = read_live(container, key)
             spec = self.plan.input_specs[number]
             if type(array) is not np.ndarray or array.shape != spec[0] or array.dtype != spec[1]:
+                return NotImplemented
+            if self.live_orders is not None and order_of(array) != self.live_orders[k]:
                 return NotImplemented
             inputs[number] = np.array(array, dtype=spec[1], order="C", copy=None)
         try:
@@ -271,7 +302,7 @@ cdef class Replay:
                 given[target][...] = array if np.ndim(array) == np.ndim(given[target]) else of_parts(array)
             else:
                 container, key, _ = self.live[-1 - target]
-                (container.cell_contents if key is None else container[key])[...] = array
+                read_live(container, key)[...] = array
         return self.built(self.template, results)
 
     cdef object built(self, object template, list results):

@@ -25,6 +25,9 @@ cdef class Trace:
     cdef dict literals, const_of
     cdef readonly dict halves           # id of a complex constant -> (it, a copy, its real part, its imaginary part)
     cdef readonly dict kept             # value -> ndarray it was found to be
+    cdef public bint permuted           # may axes of an array lie in another order than C's?
+    cdef public bint layout_asked       # does what was recorded depend on how arrays lie in memory?
+    cdef readonly dict orders           # value -> the order of its axes in NumPy's memory (see layout)
     cdef Link ring                      # live buffers, so that forcing keeps their values
     cdef object __weakref__
 
@@ -35,6 +38,7 @@ cdef class Trace:
     cdef uint8_t any_active(self, int32_t value) noexcept
     cdef int grow(self, Py_ssize_t wanted) except -1
     cdef int32_t lift(self, Traced x) except -1
+    cdef int keep_order(self, int32_t value, object passed) except -1
     cdef int32_t inlined(self, Program program, int32_t i, int32_t *new, list args, list consts, list scalars) except -1
     cdef int32_t shared_constant(self, object snapshot) except -1
     cdef int32_t call_index(self, object rule) except -1
@@ -91,6 +95,8 @@ cdef class TracedArray(Traced):
     cdef tuple element_strides(self)
     cpdef TracedArray shape_to(self, tuple shape)
     cpdef TracedArray transposed(self, tuple axes)
+    cdef object layout_unknown(self, str what)
+    cdef object reshaped_elsewhere(self, tuple shape, found)
     cdef object element(self, int64_t at)
     cdef int check_writable(self) except -1
     cdef int put_element(self, int64_t at, object x) except -1

@@ -93,6 +93,7 @@ cdef class Trace:
         self.literals = {}
         self.const_of = {}
         self.kept = {}
+        self.orders = {}
         self.halves = {}
         self.lifted = {}
         self.ring.before = &self.ring
@@ -187,25 +188,39 @@ cdef class Trace:
         self.active[value] = active
         return value
 
-    def input_array(self, array, bint active, bint scalar):
+    def input_array(self, array, bint active, bint scalar, passed=None):
         """The traced value for an argument: an array, or a scalar when ``scalar``.
 
-        The argument may be a traced value of an outer recording.
+        The argument may be a traced value of an outer recording; ``passed`` is what the caller gave for it.
         """
         cdef int32_t value
         cdef TracedScalar number
         if isinstance(array, Traced):
+            passed = array
             array = frozen(array)
             value = self.add_input(array, active or (<Traced>array).is_active())
             if isinstance(array, TracedScalar):
                 number = <TracedScalar>array
                 return make_scalar(self, value, number.code, number.known, number.number)
+            self.keep_order(value, passed)
             return wrap(self, value, array.shape)
         value = self.add_input(array, active)
         self.kept[value] = array
         if scalar:
             return make_scalar(self, value, DTYPE_CODE[array.dtype], True, float(array))
+        if passed is not None:
+            self.keep_order(value, passed)
         return wrap(self, value, array.shape)
+
+    cdef int keep_order(self, int32_t value, object passed) except -1:
+        """Remember how the axes of an array that is an input or a constant lie in its memory, if not in C order."""
+        if isinstance(passed, TracedArray):
+            if not (<TracedArray>passed).trace.permuted:
+                return 0
+        elif not isinstance(passed, NDARRAY) or cnp.PyArray_NDIM(passed) < 2 or cnp.PyArray_IS_C_CONTIGUOUS(passed):
+            return 0
+        layout().taken(self, value, passed)
+        return 0
 
     def bind(self, x, bint active):
         """The traced value for an argument that a plan takes as it is, an array or a float; None for any other."""
@@ -248,6 +263,7 @@ cdef class Trace:
                 f"{where_text()}values of two differentiations meet: a value traced by an inner one has left it "
                 "other than as its result. Return it instead.")
         value = self.add_input(frozen(x), x.is_active())
+        self.keep_order(value, x)
         self.lifted[key] = value
         return value
 
@@ -375,6 +391,7 @@ cdef class Trace:
         plain = plain_array(array)
         snapshot = plain.copy() if plain is array and cnp.PyArray_ISWRITEABLE(array) else plain
         value = self.new_constant(snapshot)
+        self.keep_order(value, array)
         self.const_of[id(array)] = (array, snapshot, value)     # keeps the id taken
         return value
 
@@ -549,6 +566,37 @@ cdef object plain_array(array):
     if array.ndim == 0:
         return np.array(array, dtype=dtype)
     return np.ascontiguousarray(array, dtype=dtype)
+
+
+def numpy_steps(TracedArray x):
+    """Element strides as NumPy has them; None when nobody knows."""
+    ask_layout(x.trace)
+    return layout().steps_of(x) if x.trace.permuted else x.element_strides()
+
+
+def laid_out(TracedArray x, order):
+    """A fresh array whose axes lie in this order in NumPy's memory, which its operations alone do not tell; None: in C order."""
+    return layout().given(x, order) if order is not None or x.trace.permuted else x
+
+
+def laid_out_as(TracedArray x, TracedArray other):
+    """A fresh array whose axes lie in NumPy's memory as those of another."""
+    return layout().given(x, layout().order(other)) if other.trace.permuted else x
+
+
+cdef int ask_layout(Trace trace) except -1:
+    """Note, in this recording and those around it, that what follows depends on how arrays lie in memory."""
+    if not trace.layout_asked:
+        for around in open_traces():
+            (<Trace>around).layout_asked = True
+        trace.layout_asked = True
+    return 0
+
+
+cdef object layout():
+    """The module that knows how NumPy lays out results; who asks it is about to look at memory."""
+    from adcore.tracer import layout as module
+    return module
 
 
 cdef dict methods = {}                   # name -> function of the front; filled when the front is loaded
@@ -736,6 +784,8 @@ cdef class Traced:
 
     def item(self, *index):
         """One element, as a traced scalar."""
+        if len(index) == 1 and not isinstance(index[0], tuple):
+            return as_array(self).reshaped(-1)[index[0]].item()
         if index:
             return self[index if len(index) > 1 else index[0]].item()
         if math.prod(self.shape) != 1:
@@ -746,6 +796,8 @@ cdef class Traced:
         """Nested lists of traced scalars (plain numbers when not differentiated)."""
         if not self.is_active():
             return self.concrete().tolist()
+        if not self.shape:
+            return scalar_of(self)
         return [row.tolist() if isinstance(row, TracedArray) else row for row in self]
 
     def __round__(self, digits=None):
@@ -869,8 +921,8 @@ cdef class TracedScalar(Traced):
     def __getitem__(self, key):
         if key == () or key is Ellipsis:
             return self
-        if key is None:
-            return as_array(self).__getitem__(None)
+        if key is None or isinstance(key, (tuple, bool, NP_BOOL)) or getattr(key, "dtype", None) == np.bool_:
+            return as_array(self)[key]
         raise IndexError(f"{where_text()}invalid index to scalar variable")
 
 
@@ -950,10 +1002,24 @@ cdef class TracedArray(Traced):
 
     @property
     def strides(self):
-        return tuple(s * self.itemsize for s in self.element_strides())
+        steps = numpy_steps(self)
+        if steps is None:
+            raise self.layout_unknown("strides")
+        return tuple(s * self.itemsize for s in steps)
+
+    @property
+    def element_steps(self):
+        """Strides in elements of the recorded buffer, which lies in C order whatever NumPy's does."""
+        return self.element_strides()
+
+    cdef object layout_unknown(self, str what):
+        return errors.ArgumentError(
+            f"{where_text()}{what} of an array: adcore does not know in which order NumPy would lay out this result. Say "
+            "order=\"C\" or order=\"F\", or make it np.ascontiguousarray(...) first")
 
     @property
     def T(self):
+        self.trace.permuted = self.trace.permuted or len(self.shape) > 1
         return sub_view(self, self.offset, self.shape[::-1], self.element_strides()[::-1])
 
     @property
@@ -978,6 +1044,7 @@ cdef class TracedArray(Traced):
     cpdef TracedArray transposed(self, tuple axes):
         """The view with its axes in this order."""
         steps = self.element_strides()
+        self.trace.permuted = True
         return sub_view(self, self.offset, tuple([self.shape[a] for a in axes]), tuple([steps[a] for a in axes]))
 
     def strided(self, shape, strides, offset=0):
@@ -989,6 +1056,7 @@ cdef class TracedArray(Traced):
     def stepped(self, tuple shape, tuple steps, int64_t offset=0):
         """A view of the same buffer with these element strides, from the array's first element on."""
         cdef int64_t low = self.offset + offset, high = low
+        self.trace.permuted = True
         for d, step in zip(shape, steps):
             if d and step > 0:
                 high += (d - 1) * step
@@ -1001,6 +1069,10 @@ cdef class TracedArray(Traced):
     cpdef TracedArray shape_to(self, tuple shape):
         """Reshape: a view when NumPy would give one, else a copy."""
         cdef TracedArray whole
+        if self.trace.permuted and len(self.shape) > 1 and shape != self.shape:
+            found = layout().steps_of(self)
+            if found != self.element_strides():
+                return self.reshaped_elsewhere(shape, found)
         if self.steps is None:
             return sub_view(self, 0, shape, contiguous(shape))
         if shape == self.shape:
@@ -1011,12 +1083,26 @@ cdef class TracedArray(Traced):
             return sub_view(whole, 0, shape, contiguous(shape))
         return sub_view(self, self.offset, shape, steps)
 
+    cdef object reshaped_elsewhere(self, tuple shape, found):
+        """Reshape of an array that lies otherwise in NumPy's memory, with these element strides; None: nobody knows how."""
+        cdef TracedArray whole
+        viewed = found is None or reshaped_strides(self.shape, found, shape) is not None
+        steps = reshaped_strides(self.shape, self.element_strides(), shape)
+        if found is not None and viewed and steps is not None:
+            return sub_view(self, self.offset, shape, steps)
+        whole = layout().given(unary(AD_OP_IDENTITY, self), None)
+        whole = sub_view(whole, 0, shape, contiguous(shape))
+        whole.locked = viewed           # a copy here, a view there: nobody may write into it
+        return whole
+
     def reshaped(self, shape):
         """The array in a shape in which one dimension may be -1."""
         cdef list dims
         cdef int64_t known = 1, n = self.size
         cdef Py_ssize_t k, open = -1
         cdef int64_t d
+        if len(self.shape) > 1:
+            ask_layout(self.trace)      # is the result a view?
         if isinstance(shape, (int, NP_INTEGER)):
             dims = [int(shape)]
         else:
@@ -1436,6 +1522,9 @@ cdef object fancy_get(TracedArray array, object key):
     value = trace.append(AD_OP_GATHER, trace.tape.code[base].dtype, 2, base, offsets, -1,
                          trace.shape_of_tuple(shape), -1)
     trace.active[value] = trace.active[base]
+    if isinstance(key, tuple) and len(shape) > 1:
+        trace.permuted = True
+        trace.orders[value] = "unknown"         # NumPy lays out the result as it iterates over the indices
     return result(trace, value, shape)
 
 
@@ -1530,6 +1619,8 @@ cdef int write(TracedArray view, object x) except -1:
         if d > 1 and view.steps is not None and <int64_t>view.steps[k] == 0:
             raise ValueError(f"{where_text()}assignment destination is read-only: it is a broadcast array")
     if view.steps is None:
+        if trace.permuted and len(view.shape) > 1:
+            value = layout().in_order_of(trace, value, buffer.value)
         buffer.pending = None
         buffer.value = value
         buffer.version += 1
@@ -1625,7 +1716,7 @@ cdef int weak_code(Trace trace, object x, int32_t value):
     if isinstance(x, bool) or isinstance(x, NP_BOOL):
         return BOOL
     if isinstance(x, NDARRAY) and cnp.PyArray_ISINTEGER(x) or isinstance(x, NP_INTEGER):
-        return F64
+        return F32 if x.itemsize <= 2 else F64      # float32 holds integers of 16 bits, says NumPy
     if isinstance(x, NP_FLOAT32) or isinstance(x, NDARRAY) and cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT:
         return F32
     if isinstance(x, GENERIC):
@@ -2018,8 +2109,10 @@ def reduce(str name, x, axes=None, bint keepdims=False):
 
 
 cdef bint is_sparse(object x) except -1:
-    """Is it one of SciPy's sparse matrices?"""
-    return not isinstance(x, (Traced, NDARRAY, list, tuple)) and type(x).__module__.startswith("scipy.sparse")
+    """Is it one of SciPy's sparse matrices, or of ours?"""
+    if isinstance(x, (Traced, NDARRAY, list, tuple)):
+        return False
+    return type(x).__module__.startswith("scipy.sparse") or hasattr(type(x), "as_rows")
 
 
 cdef object sparse_operator(int op, object a, object b):

@@ -1,0 +1,216 @@
+"""How NumPy would lay out what traced arrays stand for.
+
+A value of a program lies in C order. NumPy's results follow their operands: twice an array in Fortran order is one as well. Where
+that can be seen (``ravel("K")``, ``strides``, a reshape that is a view or a copy) the layout is found here, from the tape, when
+somebody asks.
+
+The order of a value is None for C order, the axes from the slowest to the fastest, or UNKNOWN: then whoever wants to know is
+refused. Invariant: ``trace.orders`` holds orders that were given, and those that were found.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+from adcore.optable.opcodes cimport *
+from adcore.tape.program cimport arg, n_args
+from adcore.tracer.array cimport Trace, TracedArray
+
+UNKNOWN = "unknown"
+
+
+def by_strides(shape, *strides):
+    """The order in which NumPy allocates a result of operands with these strides: its rule for iterating, where C order wins conflicts."""
+    cdef list axes = [k for k in range(len(shape)) if shape[k] > 1]
+    cdef list order = []
+    cdef Py_ssize_t at, place
+    for axis in reversed(axes):                 # order: from the fastest axis on
+        place = len(order)
+        for at in range(len(order) - 1, -1, -1):
+            slower = is_faster(strides, axis, order[at])
+            if slower is None:
+                continue
+            if not slower:
+                break
+            place = at
+        order.insert(place, axis)
+    order.reverse()
+    return None if order == axes else tuple(order)
+
+
+cdef object is_faster(tuple strides, Py_ssize_t axis, Py_ssize_t other):
+    """Are the steps along an axis shorter than those along one that stands behind it? None when no operand says."""
+    found = None
+    for steps in strides:
+        a, b = abs(steps[axis]), abs(steps[other])
+        if a and b:
+            if b <= a:
+                found = False
+            elif found is None:
+                found = True
+    return found
+
+
+cdef tuple dense(tuple shape, order):
+    """Element strides of an array without gaps."""
+    cdef list steps = [0] * len(shape)
+    cdef int64_t step = 1
+    axes = range(len(shape)) if order is None else (*[k for k in range(len(shape)) if k not in order], *order)
+    for k in reversed(axes):
+        steps[k] = step
+        step *= <int64_t>shape[k]
+    return tuple(steps)
+
+
+cdef object mapped(tuple shape, tuple steps, tuple base, order):
+    """A view's element strides into a base in C order, as strides into the same base in another; None where that is not affine."""
+    cdef list out = []
+    cdef int64_t s, d
+    if order is None:
+        return steps
+    if order == UNKNOWN:
+        return None
+    c = dense(base, None)
+    real = dense(base, order)
+    for d, s in zip(shape, steps):
+        if d < 2 or s == 0:
+            out.append(s)
+            continue
+        for k in range(len(base)):              # the axis of the base that these steps stay within
+            if base[k] > 1 and abs(s) % c[k] == 0 and abs(s) // c[k] * (d - 1) < base[k]:
+                out.append(s // c[k] * real[k])
+                break
+        else:
+            return None
+    return tuple(out)
+
+
+cdef object order_of_base(Trace trace, int32_t value):
+    """The order of a buffer with this value: one that was made from a view is a copy of it, in C order."""
+    return None if trace.tape.code[value].op == AD_OP_VIEW else order_of(trace, value)
+
+
+cdef object strides_of(Trace trace, int32_t value):
+    """Element strides of an operand as NumPy has it; None when they are not known."""
+    cdef tuple shape = trace.shape_tuple(value)
+    cdef int32_t base
+    cdef int64_t at
+    if trace.tape.code[value].op != AD_OP_VIEW:
+        order = order_of(trace, value)
+        return None if order == UNKNOWN else dense(shape, order)
+    base = trace.tape.code[value].x1
+    at = trace.tape.code[value].param
+    steps = tuple([trace.tape.ints[at + 1 + k] for k in range(len(shape))])
+    return mapped(shape, steps, trace.shape_tuple(base), order_of_base(trace, base))
+
+
+cdef object order_of(Trace trace, int32_t value):
+    """The order of a value, and of all that it was computed from."""
+    cdef list stack = [value]
+    cdef list waiting
+    cdef dict orders = trace.orders
+    cdef int32_t v
+    cdef int k
+    while stack:
+        v = stack[len(stack) - 1]
+        if v in orders:
+            stack.pop()
+            continue
+        waiting = []
+        if many_axes(trace, v):
+            for k in range(n_args(&trace.tape.code[v])):
+                x = arg(&trace.tape.code[v], trace.tape.ints, k)
+                if x not in orders and many_axes(trace, x):
+                    waiting.append(x)
+        if waiting:
+            stack += waiting
+        else:
+            stack.pop()
+            orders[v] = found(trace, v)
+    return orders[value]
+
+
+cdef bint many_axes(Trace trace, int32_t value):
+    cdef int64_t at = trace.tape.code[value].shape
+    cdef int64_t k, n = 0
+    for k in range(trace.tape.ints[at]):
+        n += trace.tape.ints[at + 1 + k] > 1
+    return n > 1
+
+
+cdef object found(Trace trace, int32_t value):
+    """The order of a value whose arguments' orders are known."""
+    cdef int op = trace.tape.code[value].op
+    cdef int32_t x
+    cdef int k, n = n_args(&trace.tape.code[value])
+    if n == 0 or op == AD_OP_MATMUL or not many_axes(trace, value):
+        return None
+    operands = []
+    for k in range(n):
+        x = arg(&trace.tape.code[value], trace.tape.ints, k)
+        if many_axes(trace, x):
+            operands.append(x)
+    if op < AD_N_ELEMENTWISE:
+        strides = [strides_of(trace, x) for x in operands]
+        return UNKNOWN if None in strides else by_strides(trace.shape_tuple(value), *strides)
+    if op in (AD_OP_UPDATE, AD_OP_ACCUMULATE, AD_OP_PUT, AD_OP_PACK, AD_OP_PACK_ADD, AD_OP_SCATTER_ADD):
+        x = arg(&trace.tape.code[value], trace.tape.ints, 0)
+        if trace.tape.code[x].op != AD_OP_EMPTY:
+            return order_of_base(trace, x)
+    if op == AD_OP_VIEW:
+        steps = strides_of(trace, value)
+        return UNKNOWN if steps is None else by_strides(trace.shape_tuple(value), steps)
+    for x in operands:
+        steps = strides_of(trace, x)
+        if steps is None or by_strides(trace.shape_tuple(x), steps) is not None:
+            return UNKNOWN
+    return None
+
+
+# -- what the tracer asks -----------------------------------------------------------------
+
+
+def steps_of(TracedArray array):
+    """An array's element strides as NumPy has them; None when they are not known."""
+    cdef Trace trace = array.trace
+    cdef int32_t value = array.buffer.value
+    if not trace.permuted:
+        return array.element_strides()
+    return mapped(array.shape, array.element_strides(), trace.shape_tuple(value), order_of_base(trace, value))
+
+
+def order(TracedArray array):
+    """The order in which NumPy would copy an array with order="K"; UNKNOWN where it is not known."""
+    steps = steps_of(array)
+    return UNKNOWN if steps is None else by_strides(array.shape, steps)
+
+
+def given(TracedArray array, order):
+    """A new array of this order, which it is not found to have: by what NumPy documents of its maker."""
+    cdef Trace trace = array.trace
+    if order is not None or trace.permuted:
+        trace.permuted = True
+        trace.orders[array.buffer.value] = order
+    return array
+
+
+def taken(Trace trace, int32_t value, x):
+    """An input or a constant as somebody passed it: a plain array, or a traced one of an outer recording."""
+    if isinstance(x, TracedArray):
+        found = order(x)
+    else:
+        found = by_strides(x.shape, x.strides)
+    if found is not None and len(trace.shape_tuple(value)) > len(x.shape):
+        found += (len(x.shape),)            # real and imaginary parts of complex numbers, side by side
+    if found is not None:
+        trace.permuted = True
+        trace.orders[value] = found
+
+
+def in_order_of(Trace trace, int32_t value, int32_t before):
+    """A value that takes the place of another in a buffer, laid out as that one is."""
+    cdef int32_t copy
+    kept = order_of_base(trace, before)
+    if order_of(trace, value) == kept:
+        return value
+    copy = trace.append(AD_OP_IDENTITY, trace.tape.code[value].dtype, 1, value, -1, -1, trace.tape.code[value].shape, -1)
+    trace.orders[copy] = kept
+    return copy

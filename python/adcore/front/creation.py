@@ -10,7 +10,7 @@ import numpy as np
 
 from ..tracer import array as traced
 from . import memory
-from .dispatch import TABLE, implements, refuse, values
+from .dispatch import TABLE, any_active, implements, refuse, values
 from .elementwise import ew
 from .shapes import contiguous
 
@@ -73,12 +73,11 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     n = num - 1 if endpoint else num
     start, stop = (x if np.ndim(x) == 0 else traced.as_traced(trace, x) for x in (start, stop))
-    t = np.arange(num, dtype=float) / max(n, 1)
     shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
-    t = t.reshape((-1,) + (1,) * len(shape))
-    y = start + (stop - start) * t
+    k = np.arange(num, dtype=float).reshape((-1,) + (1,) * len(shape))
+    y = k * ((stop - start) / max(n, 1)) + start
     if endpoint and num > 1:
-        y = ew("where", t == 1.0, stop, y)
+        y = ew("where", k == n, stop, y)
     if axis:
         y = np.moveaxis(y, 0, axis)
     y = y if dtype is None else y.astype(dtype)
@@ -147,4 +146,12 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 @implements(np.ix_)
 def ix_(*args: Any) -> Any:
-    return np.ix_(*values(args))
+    """Sequences along axes of their own: positions, or numbers of an open grid."""
+    n, found = len(args), []
+    for k, x in enumerate(args):
+        if np.ndim(x) != 1:
+            raise ValueError("Cross index must be 1 dimensional")
+        if not any_active(x) or x.dtype == np.bool_:
+            x = np.ix_(np.asarray(values(x)))[0]
+        found.append(np.reshape(x, (1,) * k + (-1,) + (1,) * (n - 1 - k)))
+    return tuple(found)

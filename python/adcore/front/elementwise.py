@@ -17,11 +17,19 @@ ew = traced.elementwise
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     if x is None or y is None:
         return np.where(values(condition))
+    if is_whole(x) and is_whole(y):
+        return np.where(values(condition), x, y)
     return ew("where", condition, x, y)
 
 
+def is_whole(x: Any) -> bool:
+    """Is it made of integers or booleans, so that nothing computed from it alone has a derivative?"""
+    return not traced.is_traced(x) and traced.find_trace(x) is None and np.asarray(x).dtype.kind in "iub"
+
+
 @implements(np.clip)
-def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None, **kw: Any) -> Any:
+def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None, dtype: Any = None,
+         **kw: Any) -> Any:  # fmt: skip
     a_min, a_max = (None if b is np._NoValue else b for b in (a_min, a_max))
     low, high = (a_min if a_min is not None else min), (a_max if a_max is not None else max)
     low, high = (None if b is np._NoValue else b for b in (low, high))
@@ -30,8 +38,8 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
     elif low is not None:
         result = ew("maximum", a, low)
     else:
-        result = a if high is None else ew("minimum", a, high)
-    return finished(result, out, "clip")
+        result = ew("identity", a) if high is None else ew("minimum", a, high)
+    return finished(result if dtype is None else traced.cast_to(result, dtype), out, "clip")
 
 
 UFUNCS["clip"] = lambda a, low, high: ew("clip", a, low, high)
@@ -126,7 +134,7 @@ def real(x: Any) -> Any:
 
 @implements(np.imag)
 def imag(x: Any) -> Any:
-    return np.zeros(np.shape(x))
+    return np.zeros(np.shape(x), x.dtype)
 
 
 @implements(np.angle)
@@ -136,8 +144,12 @@ def angle(z: Any, deg: bool = False) -> Any:
 
 @implements(np.round, np.around)
 def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    scale = 10.0**decimals
-    return finished(ew("rint", a * scale) / scale if decimals else ew("rint", a), out, "round")
+    scale = 10.0 ** abs(decimals)
+    if decimals < 0:
+        result = ew("rint", a / scale) * scale
+    else:
+        result = ew("rint", a * scale) / scale if decimals else ew("rint", a)
+    return finished(result, out, "round")
 
 
 @implements(np.fix)
@@ -212,6 +224,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 @implements(np.apply_along_axis, any_kind=True)
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kw: Any) -> Any:
     a = np.moveaxis(arr, axis, -1)
+    axis = axis_of(axis, len(a.shape))
     lead = a.shape[:-1]
     flat = np.stack([func1d(a[index], *args, **kw) for index in np.ndindex(*lead)])
     shape = flat.shape[1:]
@@ -250,8 +263,11 @@ def frexp(x: Any) -> Any:
 def ldexp(x: Any, k: Any) -> Any:
     """x * 2**k, in two factors so that neither overflows."""
     k = np.asarray(values(k))
+    if k.dtype.kind not in "iub":
+        raise TypeError(f"{traced.where_text()}ufunc 'ldexp' wants whole numbers as exponents")
     half = k // 2
-    return x * np.exp2(np.asarray(half, dtype=float)) * np.exp2(np.asarray(k - half, dtype=float))
+    kind = getattr(x, "dtype", float)
+    return x * np.exp2(np.asarray(half, dtype=kind)) * np.exp2(np.asarray(k - half, dtype=kind))
 
 
 UFUNCS.update(

@@ -52,6 +52,8 @@ def reduce(uf: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False, **kw: An
     """``uf.reduce``: by the function of NumPy that it is, or in pairs."""
     if not traced.holds_complex((x,)):
         x = arr(x)
+    if not np.ndim(x) and axis in (0, -1):
+        axis = ()
     if uf in REDUCTIONS:
         return function(REDUCTIONS[uf], (x,), {"axis": axis, "keepdims": keepdims, **kw})
     initial = kw.pop("initial", np._NoValue)
@@ -104,6 +106,8 @@ def reduceat(uf: np.ufunc, x: Any, indices: Any, axis: int = 0) -> Any:
     x = moveaxis(arr(x), axis, 0)
     starts = np.asarray(values(indices))
     n = x.shape[0]
+    if np.any((starts < 0) | (starts >= n)):
+        raise IndexError(f"{traced.where_text()}an index of np.{uf.__name__}.reduceat is out of bounds [0, {n})")
     ends = np.append(starts[1:], n)
     lengths = np.where(ends > starts, ends - starts, 1)
     columns = np.arange(lengths.max(initial=1))

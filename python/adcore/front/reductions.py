@@ -93,7 +93,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
 @implements(np.var)
 def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
         mean: Any = np._NoValue, correction: Any = np._NoValue) -> Any:  # fmt: skip
-    a = arr(a)
+    a = in_dtype(arr(a), dtype, "var")
     ddof = ddof if correction is np._NoValue else correction
     center = globals()["mean"](a, axis, keepdims=True, where=where) if mean is np._NoValue else mean
     squares = traced.elementwise("square", a - center)
@@ -222,7 +222,7 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any
 @implements(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
     if weights is None:
-        result, scale = mean(a, axis, keepdims=keepdims), None
+        result, scale = mean(a, axis, keepdims=keepdims), float(count(arr(a), axis, True))
     else:
         like = traced.find_trace((a, weights))
         a, w = traced.as_traced(like, a), traced.as_traced(like, weights)
@@ -231,7 +231,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
             w = traced.broadcast_to(w.reshape([-1 if j == k else 1 for j in range(len(a.shape))]), a.shape)
         scale = sum(w, axis, keepdims=keepdims)
         result = sum(a * w, axis, keepdims=keepdims) / scale
-    return (result, scale) if returned else result
+    return (result, np.full(np.shape(result), scale) if weights is None else scale) if returned else result
 
 
 def without_nan(a: Any, fill: float) -> Any:
@@ -286,7 +286,7 @@ def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: i
 
 @implements(np.nanstd)
 def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: Any = False, **kw: Any) -> Any:
-    return finished(traced.elementwise("sqrt", nanvar(a, axis, dtype, None, ddof, keepdims, **kw)), out, "nanstd")
+    return finished(root_of_squares(nanvar(a, axis, dtype, None, ddof, keepdims, **kw)), out, "nanstd")
 
 
 def nan_extremum(f: Any, fill: float) -> Any:
@@ -310,6 +310,8 @@ TABLE[np.nanmin] = nan_extremum(min, math.inf)
 @implements(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
     a = arr(a)
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n}")
     axis = axis_of(axis, len(a.shape))
     lead = (slice(None),) * axis
 

@@ -31,8 +31,9 @@ typedef void (*ad_elementwise_fn)(double *y, const double *x1, const double *x2,
 /* y[i] = op(x[i]), z[i] = other(x[i]): two ops that share most of their work. */
 typedef void (*ad_pair_fn)(double *y, double *z, const double *x, ptrdiff_t n);
 
-/* y[i] = a phrase of x1[i] ... x4[i] (optable/phrases); unused arguments are not read. */
-typedef void (*ad_phrase_fn)(double *y, const double *x1, const double *x2, const double *x3, const double *x4, ptrdiff_t n);
+/* y[i] = a phrase of x1[i] ... x4[i] (optable/phrases); unused arguments are not read. Bit k of `splats`: the k-th
+ * argument is eight times one number, which stands for the whole vector. */
+typedef void (*ad_phrase_fn)(double *y, const double *x1, const double *x2, const double *x3, const double *x4, ptrdiff_t n, int splats);
 
 /* s[y + k] = op(s[x1[k]], s[x2[k]], s[x3[k]]), k < n: one run of a scalar program. */
 typedef void (*ad_run_fn)(double *s, ptrdiff_t y, const int32_t *x1, const int32_t *x2,

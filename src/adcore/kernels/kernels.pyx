@@ -37,7 +37,7 @@ cdef extern from *:
 cdef extern from "ad_kernels.h":
     ctypedef void (*ad_elementwise_fn)(double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_pair_fn)(double *, double *, const double *, Py_ssize_t) noexcept nogil
-    ctypedef void (*ad_phrase_fn)(double *, const double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
+    ctypedef void (*ad_phrase_fn)(double *, const double *, const double *, const double *, const double *, Py_ssize_t, int) noexcept nogil
     ctypedef void (*ad_run_fn)(double *, Py_ssize_t, const int32_t *, const int32_t *, const int32_t *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_load_fn)(double *, const char *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
     ctypedef void (*ad_store_fn)(char *, const double *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil

@@ -15,7 +15,7 @@ cnp.import_array()
 
 cdef extern from "ad_kernels.h":
     ctypedef void (*ad_pair_fn)(double *, double *, const double *, Py_ssize_t) noexcept nogil
-    ctypedef void (*ad_phrase_fn)(double *, const double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
+    ctypedef void (*ad_phrase_fn)(double *, const double *, const double *, const double *, const double *, Py_ssize_t, int) noexcept nogil
     ctypedef void (*ad_elementwise_fn)(double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_run_fn)(double *, Py_ssize_t, const int32_t *, const int32_t *, const int32_t *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_load_fn)(double *, const char *, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
@@ -96,20 +96,21 @@ def pair(table, Py_ssize_t number, x):
     return first, second
 
 
-def phrase(table, Py_ssize_t number, *arguments):
-    """A phrase (``optable.phrases``) over three or four vectors of equal length."""
+def phrase(table, Py_ssize_t number, *arguments, int splats=0):
+    """A phrase (``optable.phrases``) over two to four vectors of equal length, but for those eight numbers that are splats."""
     cdef const ad_kernel_table *t = open_table(table)
     cdef double[::1] x1, x2, x3, x4, y
     if not 0 <= number < AD_N_PHRASES:
         raise ValueError(f"there is no phrase {number}")
     arrays = [np.array(a, float).ravel() for a in arguments]
-    if len({a.size for a in arrays}) != 1:
+    sizes = {a.size for k, a in enumerate(arrays) if not splats >> k & 1}
+    if len(sizes) != 1 or any(a.size != 8 for k, a in enumerate(arrays) if splats >> k & 1):
         raise ValueError("arguments of different lengths")
-    result = np.empty(arrays[0].size)
+    result = np.empty(sizes.pop())
     if result.size:
-        x1, x2, x3, x4 = [*arrays, arrays[-1]][:4]
+        x1, x2, x3, x4 = [*arrays, arrays[-1], arrays[-1]][:4]
         y = result
-        t.phrase[number](&y[0], &x1[0], &x2[0], &x3[0], &x4[0], result.size)
+        t.phrase[number](&y[0], &x1[0], &x2[0], &x3[0], &x4[0], result.size, splats)
     return result
 
 

@@ -83,11 +83,40 @@ cdef void pair_{name}(rp y, rp z, const_rp x1, Py_ssize_t n) noexcept nogil:
 
 """
 
+# eight at a time, so that an argument may stay where it is; by way of an array of its own, so that none can be the result.
+# What is left at the end is computed together with what precedes it
 PHRASE = """
-cdef void phrase_{number}(rp y, const_rp x1, const_rp x2, const_rp x3, const_rp x4, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        y[i] = {expression}
+cdef void phrase_{number}(double *y, const double *x1, const double *x2, const double *x3, const double *x4, Py_ssize_t n,
+                          int splats) noexcept nogil:
+    cdef Py_ssize_t step1 = 0 if splats & 1 else 8, step2 = 0 if splats & 2 else 8
+    cdef Py_ssize_t step3 = 0 if splats & 4 else 8, step4 = 0 if splats & 8 else 8
+    cdef double[8] out
+    cdef Py_ssize_t i, k, left = n & 7
+    if n < 8:
+        for k in range(n):
+            y[k] = {expression}
+        return
+    for i in range(0, n - 7, 8):
+        for k in range(8):
+            out[k] = {expression}
+        for k in range(8):
+            y[k] = out[k]
+        y += 8
+        x1 += step1
+        x2 += step2
+        x3 += step3
+        x4 += step4
+    if left:
+        left = 8 - left
+        y -= left
+        x1 -= left if step1 else 0
+        x2 -= left if step2 else 0
+        x3 -= left if step3 else 0
+        x4 -= left if step4 else 0
+        for k in range(8):
+            out[k] = {expression}
+        for k in range(8):
+            y[k] = out[k]
 
 """
 
@@ -199,7 +228,7 @@ def main(directory):
         pxi.append(f"    table.elementwise[{number}] = <ad_elementwise_fn>ew_{row.name}")
         pxi.append(f"    table.run[{number}] = run_{row.name}")
     pxi += [f"    table.pair[{number}] = <ad_pair_fn>pair_{'_'.join(pair)}" for number, pair in enumerate(PAIRS)]
-    pxi += [f"    table.phrase[{number}] = <ad_phrase_fn>phrase_{number}" for number in range(len(PHRASES))]
+    pxi += [f"    table.phrase[{number}] = phrase_{number}" for number in range(len(PHRASES))]
     write(where / "elementwise.pxi", "\n".join(pxi) + "\n")
 
 

@@ -18,14 +18,15 @@ from adcore.plan.fuse cimport (
 from adcore.plan.boxes cimport Box, find_box
 from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.memory cimport Layout, item_size
-from adcore.plan.phrases cimport join_phrases
+from adcore.plan.phrases cimport join_phrases, shorten_splats
 from adcore.plan.plan cimport *
+from adcore.plan.slabs cimport SLABS_MAX, cut_window, find_slabs
 from adcore.plan.split cimport split_steps
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init, pool_more
 from adcore.plan.recompute cimport recompute
 from adcore.plan.tiles cimport tile
 from adcore.plan.windows cimport windows
-from adcore.tape.maps cimport map_injective, maps_disjoint, maps_equal
+from adcore.tape.maps cimport map_injective, maps_disjoint, maps_equal, same_index_only
 from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args, size_at
 from adcore.tape.shelf cimport Shelf, shelf_free, shelf_init, shelf_take, shelf_take_numbers
 
@@ -142,6 +143,8 @@ cdef class Lowering:
     cdef Pool rooms             # int64, for each access of the step: elements that may be read from where it starts
     cdef Pool windows           # of each access of the step: its window in the program, or NULL
     cdef Pool said              # bytes that ``join_phrases`` works in
+    cdef Pool whole             # bytes: a step before it is cut into slabs
+    cdef Pool cut               # int64: the windows of a slab
     cdef Pool extents           # Extent of each store of the step
     cdef Pool meets             # uint8, for each access of the step: a load and a store that share an element
 
@@ -158,6 +161,8 @@ cdef class Lowering:
         pool_init(&self.free_regs, sizeof(int32_t))
         pool_init(&self.windows, sizeof(void *))
         pool_init(&self.said, 1)
+        pool_init(&self.whole, 1)
+        pool_init(&self.cut, sizeof(int64_t))
         pool_init(&self.extents, sizeof(Extent))
         pool_init(&self.meets, 1)
         shelf_init(&self.shelf, n * 3 * sizeof(int32_t) + 3 * ALIGN)
@@ -175,6 +180,8 @@ cdef class Lowering:
         pool_free(&self.free_regs)
         pool_free(&self.windows)
         pool_free(&self.said)
+        pool_free(&self.whole)
+        pool_free(&self.cut)
         pool_free(&self.extents)
         pool_free(&self.meets)
         shelf_free(&self.shelf)
@@ -829,9 +836,112 @@ cdef class Lowering:
                                   (<Access *>self.plan.accesses.data) + step.first_store, step.n_stores,
                                   <int32_t>self.lanes.n, &self.said)
         self.plan.ops.n = step.first_op + step.n_ops
-        self.shape_blocks(where, space)
-        self.give_registers(where)
+        step.n_short = shorten_splats((<VmOp *>self.plan.ops.data) + step.first_op, step.n_ops,
+                                      (<Splat *>self.plan.splats.data) + step.first_splat, step.n_splats,
+                                      (<Access *>self.plan.accesses.data) + step.first_store, step.n_stores,
+                                      <int32_t>self.lanes.n, &self.said)
+        self.shape_blocks(where, self.program.ints[space], self.program.ints + space + 1)
+        if not self.lower_slabs(where, space):
+            self.give_registers(where)
         return 0
+
+    cdef bint lower_slabs(self, Py_ssize_t where, int32_t space) except -1:
+        """Make a step for each slab of a step that is better cut (``plan/slabs``); False: it is not."""
+        cdef int64_t ndim = self.program.ints[space], k
+        cdef int64_t[SLABS_MAX + 1] cuts
+        cdef int64_t[64] dims
+        cdef Step whole = (<Step *>self.plan.steps.data)[where]
+        cdef int32_t n_access = whole.n_loads + whole.n_stores, n_slabs, slab, j
+        cdef Step *step
+        cdef char *kept
+        cdef Access *access
+        cdef int64_t *elements
+        cdef int64_t *rooms
+        cdef const int64_t **around
+        cdef Lane *lanes
+        cdef VmOp *ops
+        cdef Splat *splats
+        n_slabs = find_slabs(ndim, self.program.ints + space + 1, <const int64_t **>self.windows.data, whole.n_loads, cuts)
+        if n_slabs == 1 or self.tiling is not None or not self.keeps_apart(&whole):
+            return False
+        self.whole.n = 0
+        kept = <char *>pool_add(&self.whole, n_access * (sizeof(Access) + ndim * 8) + whole.n_loads * 16 + self.lanes.n * sizeof(Lane)
+                                + whole.n_ops * sizeof(VmOp) + whole.n_splats * sizeof(Splat))
+        access = <Access *>keep(&kept, (<Access *>self.plan.accesses.data) + whole.first_load, n_access * sizeof(Access))
+        elements = <int64_t *>keep(&kept, self.elements.data, n_access * ndim * 8)
+        rooms = <int64_t *>keep(&kept, self.rooms.data, whole.n_loads * 8)
+        around = <const int64_t **>keep(&kept, self.windows.data, whole.n_loads * 8)
+        splats = <Splat *>keep(&kept, (<Splat *>self.plan.splats.data) + whole.first_splat, whole.n_splats * sizeof(Splat))
+        lanes = <Lane *>keep(&kept, self.lanes.data, self.lanes.n * sizeof(Lane))
+        ops = <VmOp *>keep(&kept, (<VmOp *>self.plan.ops.data) + whole.first_op, whole.n_ops * sizeof(VmOp))
+        for k in range(ndim):
+            dims[k] = self.program.ints[space + 1 + k]
+        for slab in range(n_slabs):
+            if slab:
+                where = self.plan.steps.n
+                step = <Step *>pool_add(&self.plan.steps, 1)
+                step[0] = whole
+                step.first_fill = <int32_t>self.plan.fills.n
+                step.n_fills = 0
+                step.first_load = <int32_t>self.plan.accesses.n
+                step.first_store = step.first_load + step.n_loads
+                step.first_splat = <int32_t>self.plan.splats.n
+                step.first_op = <int32_t>self.plan.ops.n
+                memcpy(pool_add(&self.plan.accesses, n_access), access, n_access * sizeof(Access))
+                memcpy(pool_add(&self.plan.splats, step.n_splats), splats, step.n_splats * sizeof(Splat))
+                memcpy(pool_add(&self.plan.ops, step.n_ops), ops, step.n_ops * sizeof(VmOp))
+                memcpy(self.lanes.data, lanes, self.lanes.n * sizeof(Lane))
+                memcpy(self.elements.data, elements, n_access * ndim * 8)
+                memcpy(self.rooms.data, rooms, whole.n_loads * 8)
+                memcpy(self.windows.data, around, whole.n_loads * 8)
+            dims[ndim - 1] = cuts[slab + 1] - cuts[slab]
+            self.cut.n = 0
+            pool_add(&self.cut, 4 * ndim * whole.n_loads)
+            for j in range(n_access):
+                self.cut_access((<Step *>self.plan.steps.data) + where, j, ndim, self.program.ints + space + 1, cuts[slab], cuts[slab + 1])
+            self.shape_blocks(where, ndim, dims)
+            self.give_registers(where)
+        return True
+
+    cdef void cut_access(self, const Step *step, int32_t j, int64_t ndim, const int64_t *dims, int64_t start, int64_t end) noexcept:
+        """Let an access of a step reach the columns [start, end) only."""
+        cdef Access *access = (<Access *>self.plan.accesses.data) + step.first_load + j
+        cdef int64_t *stride = (<int64_t *>self.elements.data) + j * ndim + ndim - 1
+        cdef int64_t moved = start * stride[0], k
+        cdef const int64_t **window = (<const int64_t **>self.windows.data) + j
+        cdef int64_t *out
+        if j < step.n_loads:
+            if window[0] != NULL:
+                out = (<int64_t *>self.cut.data) + 4 * ndim * j
+                moved = stride[0]
+                moved *= cut_window(ndim, dims, window[0], start, end, stride, out)
+                window[0] = NULL
+                for k in range(ndim):
+                    if not everywhere(out, ndim, k, dims) and (k < ndim - 1 or out[k] != 0 or out[ndim + k] != end - start):
+                        window[0] = out
+            (<int64_t *>self.rooms.data)[j] -= moved
+        access.offset += moved * item_size(access.dtype)
+
+    cdef bint keeps_apart(self, const Step *step) except -1:
+        """May the indices of the step come in any order? Then what it reads and also writes, it reads and writes at the same index."""
+        cdef const int64_t *longs = <int64_t *>self.plan.longs.data
+        cdef const Access *loads = (<Access *>self.plan.accesses.data) + step.first_load
+        cdef const Access *stores = loads + step.n_loads
+        cdef const uint8_t *meets = self.find_meetings(step)
+        cdef Extent one, other
+        cdef int32_t i, j
+        for i in range(step.n_loads):
+            if not meets[i]:
+                continue
+            self.extent(step, &loads[i], &one)
+            for j in range(step.n_stores):
+                self.extent(step, &stores[j], &other)
+                if one.slot == other.slot and one.low < other.high and other.low < one.high and (
+                        loads[i].window >= 0 or loads[i].dtype != stores[j].dtype or not same_index_only(
+                            step.ndim, longs + step.dims, loads[i].offset, longs + loads[i].strides,
+                            stores[j].offset, longs + stores[j].strides)):
+                    return False
+        return True
 
     cdef int pair_ops(self, Step *step) except -1:
         """Let one kernel compute two functions of one register that share their work (``optable.PAIRS``)."""
@@ -978,11 +1088,10 @@ cdef class Lowering:
             self.add_elements(space, NULL, True, False)
         return 0
 
-    cdef int shape_blocks(self, Py_ssize_t where, int32_t space) except -1:
+    cdef int shape_blocks(self, Py_ssize_t where, int64_t ndim, const int64_t *dims) except -1:
         """Merge dimensions that every access walks alike, and cut the space into blocks."""
         cdef Step *step = (<Step *>self.plan.steps.data) + where
-        cdef int64_t ndim = self.program.ints[space], k, j, rows, m = 0
-        cdef const int64_t *dims = self.program.ints + space + 1
+        cdef int64_t k, j, rows, m = 0
         cdef int64_t *e = <int64_t *>self.elements.data
         cdef Access *access = (<Access *>self.plan.accesses.data) + step.first_load
         cdef int64_t n_access = step.n_loads + step.n_stores
@@ -1129,6 +1238,10 @@ cdef class Lowering:
             lanes[ops[i].x4].last = i
         for i in range(step.n_stores):
             lanes[stores[i].reg].last = forever
+        for i in range(step.n_splats):          # the short ones first
+            lanes[splats[i].reg].physical = n_temps
+            lanes[splats[i].reg].last = forever
+            n_temps += 1
         # a direct load is a pointer into memory; numbered downwards from -2
         for i in range(step.n_loads):
             lane = loads[i].reg
@@ -1147,10 +1260,6 @@ cdef class Lowering:
                 loads[i].direct = 0
                 lanes[lane].physical = n_temps
                 n_temps += 1
-        for i in range(step.n_splats):
-            lanes[splats[i].reg].physical = n_temps
-            lanes[splats[i].reg].last = forever
-            n_temps += 1
         # a value computed straight into memory: only fresh memory that no read of this step touches
         for i in range(step.n_stores):
             lane = stores[i].reg
@@ -1276,6 +1385,15 @@ cdef class Lowering:
                 last = window[WINDOW_END * step.ndim + k] - 1
             extent.high += strides[k] * (last if strides[k] > 0 else first)
             extent.low += strides[k] * (first if strides[k] > 0 else last)
+
+
+cdef void *keep(char **room, const void *data, size_t bytes) noexcept nogil:
+    """A copy of data at the beginning of the room, which gets shorter by it."""
+    cdef char *copy = room[0]
+    if bytes:
+        memcpy(copy, data, bytes)
+    room[0] += bytes
+    return copy
 
 
 cdef bint everywhere(const int64_t *window, int64_t ndim, int64_t k, const int64_t *dims) noexcept nogil:

@@ -4,11 +4,11 @@ Each operation of a block reads and writes registers in the first-level cache; a
 needs and writes once. Operations are looked at in their order, and take in those that their operands come from.
 """
 
-from libc.stdint cimport int16_t, int32_t, uint16_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t
 from libc.string cimport memset
 
 from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS
-from adcore.plan.plan cimport Access, VmOp
+from adcore.plan.plan cimport Access, Splat, VmOp
 from adcore.plan.pool cimport Pool, pool_add
 
 from adcore import optable
@@ -22,7 +22,8 @@ cdef enum:
 
 cdef int16_t beginning_of[AD_N_ELEMENTWISE]             # of an op that may begin a phrase, NONE
 cdef int16_t step_of[AD_N_ELEMENTWISE][2]               # of an op that goes on with its first, or its second argument, NONE
-cdef int16_t two[N_BEGINNINGS][N_STEPS]                 # numbers of phrases, NONE
+cdef int16_t alone[AD_N_ELEMENTWISE]                    # numbers of phrases, NONE
+cdef int16_t two[N_BEGINNINGS][N_STEPS]
 cdef int16_t three[N_BEGINNINGS][N_STEPS][N_STEPS]
 cdef int16_t joint[N_BEGINNINGS][N_BEGINNINGS][N_BEGINNINGS]
 cdef uint16_t square = optable.OPCODE["SQUARE"]
@@ -31,6 +32,7 @@ cdef uint16_t square = optable.OPCODE["SQUARE"]
 cdef void fill_tables():
     memset(beginning_of, 0xff, sizeof(beginning_of))
     memset(step_of, 0xff, sizeof(step_of))
+    memset(alone, 0xff, sizeof(alone))
     memset(two, 0xff, sizeof(two))
     memset(three, 0xff, sizeof(three))
     memset(joint, 0xff, sizeof(joint))
@@ -42,7 +44,11 @@ cdef void fill_tables():
         step_of[<int>optable.OPCODE[op.upper()]][<int>place] = number
         if (op, 1) not in steps:        # either argument
             step_of[<int>optable.OPCODE[op.upper()]][1] = number
-    for number, (first, second, *last) in enumerate(phrases.PHRASES):
+    for number, (first, *rest) in enumerate(phrases.PHRASES):
+        if not rest:
+            alone[<int>optable.OPCODE[first.upper()]] = number
+            continue
+        second, *last = rest
         begun = beginnings.index(first)
         if second in beginnings:
             joint[<int>begun][<int>beginnings.index(second)][<int>beginnings.index(last[0])] = number
@@ -50,6 +56,7 @@ cdef void fill_tables():
             three[<int>begun][<int>steps.index(second)][<int>steps.index(last[0])] = number
         else:
             two[<int>begun][<int>steps.index(second)] = number
+    alone[square] = alone[<int>optable.OPCODE["MUL"]]
 
 
 fill_tables()
@@ -153,5 +160,46 @@ cdef int32_t join_phrases(VmOp *ops, int32_t n_ops, const Access *stores, int32_
     for i in range(n_ops):
         if said[i].length != NONE:
             ops[n] = ops[i]
+            n += 1
+    return n
+
+
+cdef inline bint is_phrase(const VmOp *op) noexcept nogil:
+    return op.op >= AD_N_ELEMENTWISE + AD_N_PAIRS
+
+
+cdef inline bint may_be_phrase(const VmOp *op) noexcept nogil:
+    return is_phrase(op) or op.op < AD_N_ELEMENTWISE and not op.round_f32 and alone[op.op] != NONE
+
+
+cdef int32_t shorten_splats(VmOp *ops, int32_t n_ops, Splat *splats, int32_t n_splats, const Access *stores, int32_t n_stores,
+                            int32_t n_lanes, Pool *spare) except -1:
+    """Let those numbers that only phrases read fill one vector, not a block; returns how many there are, the first ones then.
+
+    Operations with such an operand become phrases of one.
+    """
+    cdef uint8_t *short
+    cdef Splat splat
+    cdef int32_t i, n = 0
+    if n_splats == 0:
+        return 0
+    spare.n = 0
+    short = <uint8_t *>pool_add(spare, n_lanes)
+    for i in range(n_splats):
+        short[splats[i].reg] = True
+    for i in range(n_stores):
+        short[stores[i].reg] = False
+    for i in range(n_ops):
+        if not may_be_phrase(&ops[i]):
+            short[ops[i].x1] = short[ops[i].x2] = short[ops[i].x3] = False
+    for i in range(n_ops):
+        ops[i].splats = short[ops[i].x1] | short[ops[i].x2] << 1 | short[ops[i].x3] << 2 | short[ops[i].x4] << 3
+        if ops[i].splats and not is_phrase(&ops[i]):
+            ops[i].op = AD_N_ELEMENTWISE + AD_N_PAIRS + alone[ops[i].op]
+    for i in range(n_splats):
+        if short[splats[i].reg]:
+            splat = splats[n]
+            splats[n] = splats[i]
+            splats[i] = splat
             n += 1
     return n

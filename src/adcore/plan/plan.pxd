@@ -67,7 +67,8 @@ cdef struct VmOp:           # regs[y] = op(regs[x1], regs[x2], regs[x3])
     uint16_t op             # or AD_N_ELEMENTWISE + a pair: regs[y], regs[x2] = pair(regs[x1]); or, after the pairs, a phrase
     uint8_t round_f32
     uint16_t y, x1, x2, x3
-    uint16_t x4             # of a phrase
+    uint16_t x4             # of a phrase, as are ...
+    uint8_t splats          # ... the operands, one bit each, that are one number eight times
 
 cdef struct Splat:          # a register that holds one scalar throughout the step
     int32_t reg
@@ -102,6 +103,7 @@ cdef struct Step:
     int64_t chunk, inner    # indices of `blocked` per block; elements per index
     int32_t first_splat, n_splats, first_load, n_loads, first_op, n_ops, first_store, n_stores
     int32_t n_regs, n_temps
+    int32_t n_short         # the first registers: each holds one number eight times
     int32_t n_values        # operations before they became phrases
     # parts that may run at the same time (plan/split): a range of dimension `split` each
     int32_t split, parts

@@ -273,14 +273,14 @@ cdef void load_row(double *reg, const Access *access, const char *row, const int
 
 
 cdef double *load_window(double *reg, const Step *step, const Access *access, const int64_t *longs, const char *base,
-                         const int64_t *index, int64_t start, int64_t chunk, const ad_kernel_table *kernels) noexcept nogil:
+                         const int64_t *index, int64_t start, const Py_ssize_t *block, const ad_kernel_table *kernels) noexcept nogil:
     """A block of a window: a pointer to it where it is dense and inside, else packed into the register."""
     cdef const int64_t *window = longs + access.window
     cdef const int64_t *strides = longs + access.strides
     cdef const int64_t *dims = longs + step.dims
     cdef int m = step.ndim, last = step.ndim - 1, blocked = step.blocked, k
-    cdef int64_t at, rows = 1, n = dims[last], row, left, place
-    cdef bint dense = access.direct != 0
+    cdef int64_t at, rows = 1, n = dims[last], row, left, place, chunk = block[0]
+    cdef bint inner = window[WINDOW_LOW * m + blocked] <= start and start + chunk <= window[WINDOW_HIGH * m + blocked]
     cdef const char *here
     for k in range(blocked):
         at = inside(window, m, k, index[k])
@@ -288,11 +288,14 @@ cdef double *load_window(double *reg, const Step *step, const Access *access, co
             memset(reg, 0, chunk * step.inner * 8)
             return reg
         base += at * strides[k]
-    if dense and window[WINDOW_LOW * m + blocked] <= start and start + chunk <= window[WINDOW_HIGH * m + blocked]:
-        for k in range(blocked + 1, m):
-            dense = dense and window[WINDOW_LOW * m + k] == 0 and window[WINDOW_HIGH * m + k] == dims[k]
-        if dense:
-            return <double *>(base + start * strides[blocked])
+    for k in range(blocked + 1, m):
+        inner = inner and window[WINDOW_LOW * m + k] == 0 and window[WINDOW_HIGH * m + k] == dims[k]
+    if inner:
+        base += start * strides[blocked]
+        if access.direct:
+            return <double *>base
+        kernels.load[access.dtype](reg, base, m - blocked, block, <const Py_ssize_t *>(strides + blocked))
+        return reg
     if blocked == last:
         load_row(reg, access, base, window, m, strides[last], start, start + chunk, kernels)
         return reg
@@ -323,7 +326,10 @@ cdef double *load_window(double *reg, const Step *step, const Access *access, co
 
 cdef inline char *set_registers(const Step *step, const Splat *splats, const double *scalars, double **regs, char *temps,
                                 int64_t n) noexcept nogil:
-    """Where the registers of a step are, and what those of them hold that stay as they are; returns the first one."""
+    """Where the registers of a step are, and what those of them hold that stay as they are.
+
+    Returns where the first one would be if all were of one length: those that hold one number for phrases are short.
+    """
     cdef Py_ssize_t bytes = reg_bytes(step)
     cdef char *first
     cdef double value
@@ -331,12 +337,15 @@ cdef inline char *set_registers(const Step *step, const Splat *splats, const dou
     cdef int64_t i
     cdef int j
     first = temps + (ALIGN - <Py_ssize_t>temps % ALIGN)
-    for j in range(step.n_temps):
+    for j in range(step.n_short):
+        regs[j] = <double *>(first + j * ALIGN)
+    first += step.n_short * (ALIGN - bytes)
+    for j in range(step.n_short, step.n_temps):
         regs[j] = <double *>(first + j * bytes)
     for j in range(step.n_splats):
         value = scalars[splats[j].scalar]
         reg = regs[splats[j].reg]
-        for i in range(0, n, 4):            # a register is as long as whole cache lines
+        for i in range(0, 8 if splats[j].reg < step.n_short else n, 4):     # a register is as long as whole cache lines
             reg[i] = value
             reg[i + 1] = value
             reg[i + 2] = value
@@ -350,7 +359,8 @@ cdef inline void run_ops(const VmOp *op, int n_ops, double **regs, int64_t n, co
         if op.op < AD_N_ELEMENTWISE:
             kernels.elementwise[op.op](regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], n)
         elif op.op >= AD_N_ELEMENTWISE + AD_N_PAIRS:
-            kernels.phrase[op.op - AD_N_ELEMENTWISE - AD_N_PAIRS](regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], regs[op.x4], n)
+            kernels.phrase[op.op - AD_N_ELEMENTWISE - AD_N_PAIRS](
+                regs[op.y], regs[op.x1], regs[op.x2], regs[op.x3], regs[op.x4], n, op.splats)
         else:
             kernels.pair[op.op - AD_N_ELEMENTWISE](regs[op.y], regs[op.x2], regs[op.x1], n)
         if op.round_f32:
@@ -440,7 +450,7 @@ cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
                 if accesses[j].window >= 0:
                     regs[accesses[j].reg] = load_window(
                         <double *>(temps + accesses[j].reg * reg_bytes(step)), step, &accesses[j], longs,
-                        job.bases[accesses[j].slot] + accesses[j].offset, index, start, chunk, kernels)
+                        job.bases[accesses[j].slot] + accesses[j].offset, index, start, block, kernels)
                 elif accesses[j].direct:
                     regs[accesses[j].reg] = <double *>(at[j] + start * longs[accesses[j].strides + blocked])
                 else:

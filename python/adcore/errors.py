@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dis
 import sys
+import sysconfig
+from collections.abc import Callable
 from typing import Any
 
 LIBRARIES = frozenset({"adcore", "numpy", "scipy"})
+SITE = tuple({sysconfig.get_paths()[k] for k in ("purelib", "platlib")})  # where installed packages are
 
 
 def of_library(frame: Any) -> bool:
@@ -14,20 +17,31 @@ def of_library(frame: Any) -> bool:
     return (frame.f_globals.get("__name__") or "").split(".")[0] in LIBRARIES
 
 
-def user_place() -> tuple[str, int] | None:
-    """(file, line) of the innermost frame outside of adcore, NumPy and SciPy."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and of_library(frame):
+def user_frame(frame: Any, skips: Callable[[Any], bool]) -> Any:
+    """The innermost frame that is not skipped."""
+    while frame is not None and skips(frame):
         frame = frame.f_back
-    if frame is None:
-        return None
+    return frame
+
+
+def place_of(frame: Any) -> tuple[str, int]:
     return frame.f_code.co_filename.rsplit("/", 1)[-1], frame.f_lineno
 
 
+def user_place() -> tuple[str, int] | None:
+    """(file, line) of the innermost frame outside of adcore, NumPy and SciPy."""
+    frame = user_frame(sys._getframe(1), of_library)
+    return None if frame is None else place_of(frame)
+
+
 def where_text() -> str:
-    """The user's place as the head of an error message."""
-    place = user_place()
-    return f"{place[0]}:{place[1]}: " if place else ""
+    """The user's place as the head of an error message; that in an installed package stands behind it."""
+    frame = user_frame(sys._getframe(1), of_library)
+    own = user_frame(frame, lambda f: of_library(f) or f.f_code.co_filename.startswith(SITE))
+    if frame is None:
+        return ""
+    places = ["{}:{}".format(*place_of(f)) for f in ([frame] if own is None or own is frame else [own, frame])]
+    return f"{' -> '.join(places)}: "
 
 
 def library_call() -> str:

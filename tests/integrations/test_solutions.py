@@ -28,6 +28,7 @@ SCALAR = {
     "traced brackets": lambda a: ours.brentq(cubic, 0.1 * a, a, args=(a,)),
     "secant": lambda a: scipy.optimize.newton(cubic, 1.0, args=(a,), tol=1e-14),
     "newton": lambda a: ours.newton(cubic, a, lambda x, a: 3 * x**2 + np.cos(x), (a,), tol=1e-14),
+    "newton, a list of arguments": lambda a: ours.newton(cubic, 1.0, lambda x, a: 3 * x**2 + np.cos(x), [a], tol=1e-14),
     "halley": lambda a: ours.newton(
         lambda x: cubic(x, a), 1.0, lambda x: 3 * x**2 + np.cos(x), fprime2=lambda x: 6 * x - np.sin(x), tol=1e-14
     ),

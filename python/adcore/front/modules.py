@@ -1,25 +1,23 @@
-"""Twins in the user's modules, for functions that are reached by attribute: methods, callbacks, ``helpers.make(n)``.
+"""Twins in modules, for functions that are reached by attribute: methods, callbacks, ``helpers.make(n)``.
 
 A function that f names is copied with twins in its globals (``rebind``). A method, a function in a dict or
 one of another module of the user's is found only as the code runs, in its own module's globals. So while f is recorded, the
-NumPy names of the user's modules that f's module reaches stand for twins there, and are put back when the recording
+NumPy names of the modules that f's code reaches (``reach``) stand for twins there, and are put back when the recording
 ends, also when f raises. A twin asks which recording runs in this thread; where none does it is NumPy itself, so other
-threads see no difference. NumPy and other libraries are never touched.
+threads see no difference. NumPy and SciPy are never touched.
 """
 
 from __future__ import annotations
 
 import builtins
-import contextlib
 import dataclasses
 import dis
 import functools
 import itertools
 import sys
-import sysconfig
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,11 +25,7 @@ import numpy as np
 from ..locks import Lock
 from ..tracer import twins
 from ..tracer.names import ABSENT
-
-LIBRARIES = frozenset({"numpy", "scipy", "math", "adcore"})
-STDLIB = frozenset(sys.stdlib_module_names) - {"__main__"}
-SITE = tuple({sysconfig.get_paths()[k] for k in ("purelib", "platlib")})
-MODULES_MAX = 200  # of one user's program that are looked into
+from .reach import Reach, Roots, codes_names, functions_of, may_have_twins
 
 _running = threading.local()
 
@@ -113,53 +107,6 @@ class Plainly:
         _running.stack.pop()
 
 
-# -- which modules --------------------------------------------------------------------------
-
-
-def is_users(name: str, like: str) -> bool:
-    """Is it a module of the user's: no library, unless of the package that asks?"""
-    top = name.split(".")[0]
-    if top in LIBRARIES or top in STDLIB or top == "builtins":
-        return False
-    if top == like.split(".")[0]:
-        return True
-    if name == "__main__":
-        return True
-    file = getattr(sys.modules.get(name), "__file__", None)  # built-in modules have none
-    return file is not None and not file.startswith(SITE)
-
-
-def home(value: Any) -> str | None:
-    """The name of the module that a value's code lives in."""
-    if isinstance(value, types.ModuleType):
-        return value.__name__
-    if isinstance(value, functools.partial):
-        return home(value.func)
-    if isinstance(value, types.MethodType):
-        return home(value.__func__)
-    if isinstance(value, (types.FunctionType, type)):
-        return value.__module__
-    if isinstance(value, (np.ndarray, np.generic, types.BuiltinFunctionType)):
-        return None
-    return type(value).__module__
-
-
-def reached(roots: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The namespaces of the user's modules that these lead to, themselves first."""
-    found = {id(r): r for r in roots}
-    queue = list(roots)
-    while queue and len(found) < MODULES_MAX:
-        namespace = queue.pop()
-        asks = str(namespace.get("__name__", ""))
-        names = {home(value) for value in list(namespace.values())}
-        for name in names:
-            module = sys.modules.get(name) if isinstance(name, str) else None
-            if module is not None and id(module.__dict__) not in found and is_users(module.__name__, asks):
-                found[id(module.__dict__)] = module.__dict__
-                queue.append(module.__dict__)
-    return list(found.values())
-
-
 # -- which names -----------------------------------------------------------------------------
 
 Entry = tuple[dict[str, Any], str, Any, Any]  # namespace, name, what is there, the twin
@@ -168,15 +115,6 @@ Entry = tuple[dict[str, Any], str, Any, Any]  # namespace, name, what is there, 
 def asked_for(namespace: dict[str, Any], names: Any) -> set[str]:
     """Those of these builtins that a function or method defined here names."""
     return {n for f in functions_of(namespace) for n in codes_names(f.__code__) if n in names}
-
-
-def codes_names(code: types.CodeType) -> set[str]:
-    """The names that a function, or one inside it, looks up."""
-    names = set(code.co_names)
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            names |= codes_names(const)
-    return names
 
 
 IS = dis.opmap["IS_OP"]
@@ -197,15 +135,6 @@ def told_by_identity(code: types.CodeType) -> frozenset[str]:
         if isinstance(const, types.CodeType):
             found |= told_by_identity(const)
     return frozenset(found)
-
-
-def functions_of(namespace: dict[str, Any]) -> Iterator[types.FunctionType]:
-    """The functions and methods that are defined here."""
-    for value in list(namespace.values()):
-        for member in list(vars(value).values()) if isinstance(value, type) else [value]:
-            f = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
-            if isinstance(f, types.FunctionType):
-                yield f
 
 
 def entries_of(namespace: dict[str, Any], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> list[Entry]:
@@ -234,8 +163,11 @@ def told_apart(namespaces: list[dict[str, Any]]) -> set[str]:
 class Known:
     """The entries for one set of roots, and how to tell that they are out of date."""
 
-    def __init__(self, roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> None:
-        self.namespaces = reached(roots)
+    def __init__(self, roots: Roots, twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> None:
+        reach = Reach(roots)
+        self.codes = roots.codes  # which live as long as their identities are keys
+        self.names = reach.names
+        self.namespaces = list(reach.namespaces.values())
         self.entries = [e for n in self.namespaces for e in entries_of(n, twin_of, builtin_twins)]
         self.apart = told_apart(self.namespaces)
         self.sizes = [len(n) for n in self.namespaces]
@@ -265,8 +197,8 @@ _known: dict[tuple[int, ...], Known] = {}
 KNOWN_MAX = 256
 
 
-def known_for(roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> Known:
-    key = tuple(id(r) for r in roots)
+def known_for(roots: Roots, twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> Known:
+    key = tuple(map(id, (*roots.namespaces, *roots.codes)))
     known = _known.get(key)
     if known is None or not (_swapped or known.holds()):
         if len(_known) >= KNOWN_MAX:
@@ -278,14 +210,16 @@ def known_for(roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], builti
 class Swapped:
     """Twins in the user's modules for the time of a recording whose NumPy is ``numpy``: a context manager."""
 
-    def __init__(self, numpy: Any, roots: list[dict[str, Any]], twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> None:
+    def __init__(self, numpy: Any, roots: Roots, twin_of: Callable[[Any], Any], builtin_twins: dict[str, Any]) -> None:
         self.numpy = numpy
         self.find = (roots, twin_of, builtin_twins)
         self.mine: list[Entry] = []
+        self.names: set[str] = set()
 
     def __enter__(self) -> None:
         with _lock:
             known = known_for(*self.find)
+            self.names = known.names
             self.numpy.keeps(known.apart)
             entries = known.entries
             if not _swapped:  # and so everything is as the entries say
@@ -303,10 +237,11 @@ class Swapped:
     def extend(self, found: list[Any]) -> None:
         """Twins also in these modules, which f has just imported, and in those that they reach."""
         _, twin_of, builtin_twins = self.find
-        roots = [m.__dict__ for m in found if isinstance(m, types.ModuleType) and is_users(m.__name__, "")]
+        roots = Roots(tuple(m.__dict__ for m in found if isinstance(m, types.ModuleType) and may_have_twins(m.__name__)))
         with _lock:
             mine = {(id(namespace), name) for namespace, name, _, _ in self.mine}
-            entries = [e for n in reached(roots) for e in entries_of(n, twin_of, builtin_twins)] if roots else []
+            namespaces = Reach(roots, self.names).namespaces.values() if roots.namespaces else ()
+            entries = [e for n in namespaces for e in entries_of(n, twin_of, builtin_twins)]
             self.mine = self.mine + [e for e in entries if (id(e[0]), e[1]) not in mine and self.wanted(e)]
 
     @staticmethod
@@ -338,37 +273,3 @@ class Swapped:
                         del namespace[name]
                     else:
                         namespace[name] = there
-
-
-def roots_of(f: Any) -> list[dict[str, Any]]:
-    """The namespaces where the search begins: those of f, of what it closes over, and of the object it belongs to."""
-    found: dict[int, dict[str, Any]] = {}
-
-    def add(value: Any, depth: int) -> None:
-        if isinstance(value, functools.partial):
-            for part in (value.func, *value.args, *value.keywords.values()):
-                add(part, depth)
-            return
-        if isinstance(value, types.MethodType):
-            add(value.__self__, depth)
-            value = value.__func__
-        if isinstance(value, types.FunctionType):
-            if is_users(value.__module__ or "__main__", value.__module__ or ""):
-                found.setdefault(id(value.__globals__), value.__globals__)
-            for cell in value.__closure__ or ():
-                with contextlib.suppress(ValueError):  # not bound yet
-                    if depth:
-                        add(cell.cell_contents, depth - 1)
-            return
-        if isinstance(value, (list, tuple)):
-            for part in value[:20]:
-                if depth:
-                    add(part, depth - 1)
-            return
-        name = home(value)
-        module = sys.modules.get(name) if isinstance(name, str) else None
-        if module is not None and is_users(module.__name__, ""):
-            found.setdefault(id(module.__dict__), module.__dict__)
-
-    add(f, 3)
-    return list(found.values())

@@ -31,7 +31,7 @@ from .. import trees
 from ..tracer import array as traced
 from ..tracer import layout, twins
 from ..tracer.names import ABSENT, Copies, Space, is_inert
-from . import classes, complex, dispatch, grids, iteration, mathematics, modules, shapes, vectorized
+from . import classes, complex, dispatch, grids, iteration, mathematics, modules, reach, shapes, vectorized
 from .classes import BUILTIN_TWINS
 from .libraries import instance, is_scipy, library_function, stand_in
 from .surroundings import ITS_MODULE, global_names, imports
@@ -344,7 +344,7 @@ REFLECTION = frozenset({"eval", "exec", "globals", "vars", "__import__", "__glob
 
 def is_library(module: str | None) -> bool:
     top = (module or "").split(".")[0]
-    return (top in modules.LIBRARIES or top in modules.STDLIB) and module != "adcore.testing"
+    return (top in reach.LIBRARIES or top in reach.STDLIB) and module != "adcore.testing"
 
 
 def lasts(value: Any) -> bool:
@@ -570,7 +570,7 @@ def call(f: Callable[..., Any], trace: Any, args: Sequence[Any], kwargs: dict[st
     if rebinder.closed and rebinder.contained and is_inert(args) and is_inert(kwargs):
         result = copy(*args, **kwargs)
     else:
-        with modules.Swapped(rebinder.numpy, modules.roots_of(f), shared_twin, BUILTIN_TWINS):
+        with modules.Swapped(rebinder.numpy, reach.roots_of(f), shared_twin, BUILTIN_TWINS):
             result = copy(*args, **kwargs)
     if rebinder.leave() and len(kept) < IDLE_MAX:
         kept.append((code, namespace, rebinder))
@@ -608,7 +608,7 @@ def shared_twin(value: Any) -> Any:
         return mathematics.builtin_twin(value)
     if type(value) is np.vectorize:
         return modules.Shared(value, lambda numpy: vectorized.Vectorized(value, value.pyfunc))
-    if type(value) is MEMO and modules.is_users(value.__module__ or "", ""):
+    if type(value) is MEMO and reach.may_have_twins(value.__module__ or ""):
         return modules.Shared(value, lambda numpy: shared_memo(numpy, value))
     if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type, *OVERRIDABLE, *GRIDS)):
         name = TWINNED.get(value)
@@ -632,11 +632,11 @@ def rebound(f: Callable[..., Any], trace: Any) -> Callable[..., Any]:
     """f as it runs under this trace."""
     rebinder = Rebinder(trace.surroundings)
     rebinder.numpy._trace = trace
-    roots = modules.roots_of(f)
+    roots = reach.roots_of(f)
     twin = rebound_by(rebinder, f)
     if trace.surroundings is not None:
         trace.surroundings.settle()
-    if not roots:
+    if not roots.namespaces:
         return twin
 
     def run(*args: Any, **kw: Any) -> Any:

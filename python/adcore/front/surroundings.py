@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import errors
 from ..sweep import guards
 from ..tracer import array as traced
 from ..tracer.names import ABSENT
-from . import modules
+from . import modules, reach
 
 # names by which code reaches more than it names
 REFLECTION = frozenset({"getattr", "vars", "globals", "locals", "eval", "exec", "dir", "__dict__", "attrgetter", "getmembers"})
@@ -251,10 +252,10 @@ class Surroundings:
         package = top(module)
         if package in self.tops or not package:
             return True
-        if package in modules.LIBRARIES or package in modules.STDLIB or package == "builtins":
+        if package in reach.LIBRARIES or package in reach.STDLIB or package == "builtins":
             return False
         file = getattr(sys.modules.get(str(module)), "__file__", None)
-        return file is None or not file.startswith(modules.SITE)
+        return file is None or not file.startswith(errors.SITE)
 
     def look(self, value: Any, direct: bool) -> tuple[int, frozenset[str] | None, list[Any]] | None:
         """What code or an object leads to."""
@@ -303,7 +304,7 @@ class Surroundings:
         if id(f) in self.copied:
             self.tops = self.tops or {top(name)}  # the first one that is met is f itself
         elif not self.is_users(name):
-            return (guards.FUNCTION, None, cells) if cells and (top(name) not in modules.STDLIB) else None
+            return (guards.FUNCTION, None, cells) if cells and (top(name) not in reach.STDLIB) else None
         code = f.__code__
         if code not in self.codes:
             self.codes.update(codes(code))

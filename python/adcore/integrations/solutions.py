@@ -119,7 +119,7 @@ def newton(
 ) -> Any:  # fmt: skip
     x0 = float_like(x0)
     options = {"tol": tol, "maxiter": maxiter, "rtol": rtol} | ({} if x1 is None else {"x1": x1})
-    x = Scalar("newton", options).solve(func, tuple_of(args), (x0,), x0, {"fprime": fprime, "fprime2": fprime2})
+    x = Scalar("newton", options).solve(func, tuple(args), (x0,), x0, {"fprime": fprime, "fprime2": fprime2})
     if x is None or not full_output:
         return x
     return reported("newton", x, True) if np.shape(x) == () else (x, np.ones(x.shape, bool), np.zeros(x.shape, bool))

@@ -919,11 +919,13 @@ cdef class TracedScalar(Traced):
         raise TypeError("iteration over a scalar")
 
     def __getitem__(self, key):
-        if key == () or key is Ellipsis:
+        parts = key if type(key) is tuple else (key,)
+        if key is Ellipsis or not parts:
             return self
-        if key is None or isinstance(key, (tuple, bool, NP_BOOL)) or getattr(key, "dtype", None) == np.bool_:
-            return as_array(self)[key]
-        raise IndexError(f"{where_text()}invalid index to scalar variable")
+        for part in parts:
+            if not (part is None or part is Ellipsis or np.ndim(part) == 0 and getattr(part, "dtype", type(part)) == bool):
+                raise IndexError(f"{where_text()}invalid index to scalar variable")
+        return as_array(self).__getitem__(key)
 
 
 cdef TracedScalar make_scalar(Trace trace, int32_t value, int code, bint known, double number):

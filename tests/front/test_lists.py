@@ -1,5 +1,7 @@
 """Lists of traced values in the place of arrays, as NumPy takes lists of numbers."""
 
+from collections import deque
+
 import numpy as np
 import numpy.linalg as la
 import pytest
@@ -23,6 +25,9 @@ CASES = {
     "numpy.fft": lambda x: np.abs(np.fft.fft([x[0], x[1], x[2]])[1]),
     "complex parts": lambda x: np.abs(np.sum([x[0] + 1j * x[1], x[2] * 1j])),
     "interp": lambda x: np.interp(1.5, [0.0, 1.0, 2.0], [x[0], x[1], x[2]]),
+    "a deque": lambda x: (
+        np.mean(deque([x[0], x[1] ** 2, x[2]], maxlen=2)) + np.dot(deque([x[0], x[1]]), [1.0, 2.0]) + np.std(deque([x, x**2]))
+    ),
     "a keyword": lambda x: np.average([x[0], x[1]], weights=[1.0, x[2]]),
     "names of their own": lambda x: mean([x[0], x[1]]) * sin([x[2]])[0],
     "scipy.special": lambda x: scipy.special.expit([x[0], x[1]])[1] + expit([x[2]])[0] + scipy.special.logsumexp([x[0], x[1]]),

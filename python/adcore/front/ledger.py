@@ -58,7 +58,8 @@ def special_status() -> dict[str, str]:
 
 
 # SciPy's modules that the ledger lists name by name; scipy.special has its own rows above
-SCIPY = ("scipy.linalg", "scipy.signal", "scipy.ndimage", "scipy.spatial.distance", "scipy.interpolate")
+SCIPY = ("scipy.linalg", "scipy.signal", "scipy.ndimage", "scipy.spatial.distance", "scipy.interpolate", "scipy.sparse",
+         "scipy.sparse.linalg")  # fmt: skip
 
 
 def scipy_status(module: str) -> dict[str, str | None]:

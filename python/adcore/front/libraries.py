@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import errors
 from ..tracer import array as traced
-from . import dispatch
+from . import bases, dispatch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +45,8 @@ SUBJECTS = {
     "scipy.optimize": "..integrations.optimize",
     "scipy.integrate": "..integrations.integrate",
     "scipy.interpolate": ".scipy_interpolate",
+    "scipy.sparse": ".scipy_sparse",
+    "scipy.sparse.linalg": ".scipy_sparse_linalg",
 }
 
 
@@ -59,13 +61,32 @@ def table(module: str) -> Table:
     return Table(front.REBOUND, getattr(front, "ON_VALUES", frozenset()), getattr(front, "REFUSED", {}))
 
 
+def is_recorded(x: Any) -> bool:
+    """Is it an object of ours that holds traced values, such as a sparse matrix?"""
+    return hasattr(type(x), "holds_active")
+
+
+def met(args: Any, kw: Any) -> bool:
+    """Is anything traced among the arguments of a call?"""
+    return traced.find_trace(args) is not None or bool(kw and traced.find_trace(kw) is not None) or any(map(is_recorded, args))
+
+
+def is_active(x: Any) -> bool:
+    return bool(x.holds_active()) if is_recorded(x) else dispatch.any_active(x)
+
+
+def values(x: Any) -> Any:
+    """An argument as SciPy takes it."""
+    return x.plain() if is_recorded(x) else dispatch.values(x)
+
+
 def active_argument(f: Any, args: Any, kw: Any) -> str:
     """The first argument of a call that is being differentiated, as a user knows it."""
     try:
         given: Any = inspect.signature(f).bind(*args, **kw).arguments.items()
     except (TypeError, ValueError):
         given = [*enumerate(args), *kw.items()]
-    return next((str(name) for name, x in given if dispatch.any_active(x)), "")
+    return next((str(name) for name, x in given if is_active(x)), "")
 
 
 def either(plain: Any, ours: Any) -> Any:
@@ -75,15 +96,13 @@ def either(plain: Any, ours: Any) -> Any:
 
     @functools.wraps(plain)
     def of(*args: Any, **kw: Any) -> Any:
-        if traced.find_trace(args) is None and (not kw or traced.find_trace(kw) is None):
-            return plain(*args, **kw)
-        return ours(*args, **kw)
+        return ours(*args, **kw) if met(args, kw) else plain(*args, **kw)
 
     return of
 
 
 def on_values(plain: Any) -> Any:
-    return lambda *args, **kw: plain(*dispatch.values(args), **dispatch.values(kw))
+    return lambda *args, **kw: plain(*map(values, args), **{key: values(x) for key, x in kw.items()})
 
 
 def refusing(plain: Any, name: str, why: str) -> Any:
@@ -98,6 +117,8 @@ def refusing(plain: Any, name: str, why: str) -> Any:
 
 def guarded(plain: Any, name: str) -> Any:
     def of(*args: Any, **kw: Any) -> Any:
+        if any(map(is_recorded, args)):
+            return refusing(plain, name, "it wants plain matrices")(*args, **kw)
         try:
             return plain(*args, **kw)
         except errors.LostTrace:
@@ -127,7 +148,9 @@ def is_scipy(name: str) -> bool:
 
 
 def library_function(f: Any) -> Any:
-    """What stands for a function of SciPy that was imported by its name."""
+    """What stands for a function or a class of SciPy, or of numpy.polynomial, that was imported by its name."""
+    if bases.belongs(getattr(f, "__module__", "")):
+        return bases.twin(f)
     path, name = str(getattr(f, "__module__", "")).split("."), str(getattr(f, "__name__", ""))
     for k in range(2, len(path) + 1):
         module = ".".join(path[:k])
@@ -137,8 +160,10 @@ def library_function(f: Any) -> Any:
 
 
 def instance(value: Any) -> Any:
-    """What stands for an object of SciPy: a distribution of scipy.stats, an interpolant."""
+    """What stands for an object of a library: a distribution of scipy.stats, an interpolant, a polynomial."""
     home = str(type(value).__module__)
+    if bases.belongs(home):
+        return bases.instance(value)
     if home.startswith("scipy.stats."):
         from . import scipy_stats
 
@@ -147,4 +172,8 @@ def instance(value: Any) -> Any:
         from . import scipy_interpolate
 
         return scipy_interpolate.instance(value)
+    if type(value).__name__ == "SuperLU":
+        from . import scipy_sparse_linalg
+
+        return scipy_sparse_linalg.instance(value)
     return value

@@ -31,7 +31,7 @@ from .. import trees
 from ..tracer import array as traced
 from ..tracer import layout, twins
 from ..tracer.names import ABSENT, Copies, Space, is_inert
-from . import classes, complex, dispatch, grids, iteration, mathematics, modules, reach, shapes, vectorized
+from . import bases, classes, complex, dispatch, grids, iteration, mathematics, modules, reach, shapes, vectorized
 from .classes import BUILTIN_TWINS
 from .libraries import instance, is_scipy, library_function, stand_in
 from .surroundings import ITS_MODULE, global_names, imports
@@ -70,9 +70,9 @@ class Namespace:
         if self._module is np.ma and callable(value):
             value = refusing(f"np.ma.{name}", value, "a mask is not recorded: use np.where or a boolean index")
         elif isinstance(value, types.ModuleType):
-            value = NAMESPACES.get(value, value)
-        elif isinstance(value, types.FunctionType):
-            value = OWN.get(value, value)
+            value = library(value)
+        elif isinstance(value, types.FunctionType) or bases.belongs(self._module.__name__):
+            value = OWN.get(value) or library_function(value) if callable(value) else value
         self.__dict__[name] = twin = twins.of(value)
         return twin
 
@@ -104,7 +104,7 @@ class Numpy:
         self._plain[name] = value
         twin: Any
         if isinstance(value, types.ModuleType):
-            twin = NAMESPACES.get(value, value)
+            twin = library(value)
         elif name in UNKNOWN_CLASSES:
             twin = refusing(f"np.{name}", value, UNKNOWN_CLASSES[name])
         elif isinstance(value, type):
@@ -176,6 +176,8 @@ class Numpy:
 
     def array(self, object: Any, dtype: Any = None, **kw: Any) -> Any:
         if traced.find_trace(object) is None:
+            if hasattr(type(object), "as_traced"):
+                return self.array(object.as_traced(), dtype, **kw)
             return self._made(np.array(object, dtype=dtype, **kw))
         if dtype is not None and np.dtype(dtype) == np.dtype("O"):
             return vectorized.object_array(object, self._trace)
@@ -188,6 +190,8 @@ class Numpy:
 
     def asarray(self, a: Any, dtype: Any = None, *args: Any, **kw: Any) -> Any:
         if traced.find_trace(a) is None:
+            if hasattr(type(a), "as_traced"):
+                return self.asarray(a.as_traced(), dtype)
             return np.asarray(a, dtype, *args, **kw)
         if isinstance(a, complex.Complex) and dtype in (None, a.dtype):
             return a
@@ -282,6 +286,8 @@ def library(module: types.ModuleType) -> Any:
     """A library's module, or what stands for it where functions of it have twins."""
     if module in NAMESPACES:
         return NAMESPACES[module]
+    if bases.belongs(module.__name__):
+        return NAMESPACES.setdefault(module, Namespace(module))
     return Library(module) if is_scipy(module.__name__) else module
 
 
@@ -428,7 +434,7 @@ class Rebinder:
             if value in TWINNED:
                 return getattr(self.numpy, TWINNED[value])
             self.closed = self.closed and (is_library(value.__module__) or value.__module__ == "builtins")
-            return library_function(value) if is_scipy(value.__module__) else classes.twin_of(value) or value
+            return classes.twin_of(value) or library_function(value)
         self.contained = self.contained and is_inert(value)
         return instance(value)
 

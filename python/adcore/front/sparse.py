@@ -1,6 +1,6 @@
-"""Products of SciPy's sparse matrices, which are constants here, with traced vectors and dense matrices.
+"""Products of sparse matrices with traced vectors and dense matrices.
 
-The numbers of a matrix are an operand like any constant: they are read anew by each recording. Where they stand is a parameter.
+The entries of a matrix are an operand, also those of one of SciPy's, which are constants; where they stand is a parameter.
 """
 
 from __future__ import annotations
@@ -77,30 +77,45 @@ PRODUCT = Family("scipy.sparse @", evaluate, vjp, jvp)
 
 
 def matmul(a: Any, b: Any) -> Any:
-    """``a @ b`` where one of them is a sparse matrix of SciPy's and the other is traced."""
+    """``a @ b`` where one of them is a sparse matrix and the other is traced."""
+    if not is_sparse(a):
+        return matmul(b.T, a) if len(a.shape) == 1 else matmul(b.T, a.T).T
     if not scipy.sparse.issparse(a):
-        return over_first(b.T, a) if len(a.shape) == 1 else over_first(b.T, a.T).T
-    return over_first(a, b)
-
-
-def over_first(matrix: Any, x: Any) -> Any:
-    if len(matrix.shape) != 2 or len(x.shape) not in (1, 2):
-        raise unsupported("a sparse product", f"shapes {matrix.shape} and {x.shape}", "use a matrix with a vector or a dense matrix")
-    if matrix.shape[1] != x.shape[0]:
-        raise ValueError(f"{traced.where_text()}matmul: dimension mismatch of shapes {matrix.shape} and {x.shape}")
-    rows = matrix.tocsr()
+        return a @ b
+    rows = a.tocsr()
     data = rows.data if rows.dtype.kind in "fc" else rows.data.astype(float)
-    return product((Structure(rows), False), data, x)
+    return over_rows(Structure(rows), data, b)
+
+
+def is_sparse(x: Any) -> bool:
+    """Is it a matrix of SciPy's, or one of traced entries?"""
+    return scipy.sparse.issparse(x) or hasattr(type(x), "as_rows")
+
+
+def over_rows(structure: Structure, data: Any, x: Any) -> Any:
+    """The product of a matrix in compressed rows with a vector or a dense matrix."""
+    if len(structure.shape) != 2 or len(x.shape) not in (1, 2):
+        raise unsupported("a sparse product", f"shapes {structure.shape} and {x.shape}", "use a matrix with a vector or a dense matrix")
+    if structure.shape[1] != x.shape[0]:
+        raise ValueError(f"{traced.where_text()}matmul: dimension mismatch of shapes {structure.shape} and {x.shape}")
+    return product((structure, False), data, x)
 
 
 def elementwise(name: str, a: Any, b: Any) -> Any:
-    """An operator between a sparse matrix and a traced value: SciPy's matrices, other than its sparse arrays, say ``*`` for a product."""
-    if name == "mul" and isinstance(a, scipy.sparse.spmatrix) and len(np.shape(b)):
-        return matmul(a, b)
-    if name == "mul" and isinstance(b, scipy.sparse.spmatrix) and len(np.shape(a)):
-        return matmul(a, b)
-    raise unsupported(
-        f"'{name}'",
-        "a sparse matrix and a value that is being recorded",
-        "a sparse matrix is a constant here, so write t * (A @ x) for (t * A) @ x, A @ x + B @ x for (A + B) @ x, or use A.toarray()",
-    )
+    """An operator between a sparse matrix, which becomes one of traced entries, and a traced value."""
+    from . import scipy_sparse
+
+    made = [scipy_sparse.as_sparse(x) if scipy.sparse.issparse(x) else x for x in (a, b)]
+    if name not in OPERATORS:
+        raise scipy_sparse.as_sparse(a if is_sparse(a) else b).unknown(f"'{name}'")
+    straight, reflected = OPERATORS[name]
+    found = getattr(made[0], straight)(made[1]) if is_sparse(a) else getattr(made[1], reflected)(made[0])
+    if found is NotImplemented:
+        raise scipy_sparse.as_sparse(a if is_sparse(a) else b).unknown(f"'{name}'")
+    return found
+
+
+OPERATORS = {
+    "add": ("__add__", "__radd__"), "sub": ("__sub__", "__rsub__"), "mul": ("__mul__", "__rmul__"),
+    "div": ("__truediv__", "__rtruediv__"), "power": ("__pow__", "__rpow__"),
+}  # fmt: skip

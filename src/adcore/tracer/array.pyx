@@ -19,6 +19,7 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcmp, memset
 
+import collections
 import math
 import operator
 import threading
@@ -50,6 +51,7 @@ cdef extern from "Python.h":
 
 # types that hot paths ask for, looked up once
 cdef type NDARRAY = np.ndarray
+cdef type DEQUE = collections.deque
 cdef type GENERIC = np.generic
 cdef type NP_INTEGER = np.integer
 cdef type NP_FLOATING = np.floating
@@ -2301,7 +2303,7 @@ cdef object as_array_of(Trace trace, object x):
         shape, items = x.shape, list(x.reshape(-1))
         array = stack_items(trace, items)
         return array.shape_to(shape + array.shape[1:])
-    if isinstance(x, (list, tuple)):
+    if isinstance(x, (list, tuple, DEQUE)):
         if not holds_traced(x):
             plain = np.asarray(x)
             return as_array_of(trace, plain)
@@ -2314,7 +2316,7 @@ cdef object as_array_of(Trace trace, object x):
 cdef bint holds_traced(object x):
     if isinstance(x, Traced):
         return True
-    if isinstance(x, (list, tuple)):
+    if isinstance(x, (list, tuple, DEQUE)):
         for item in x:
             if holds_traced(item):
                 return True
@@ -2386,7 +2388,7 @@ def find_trace(x):
         x = x.reshape(-1)
     elif isinstance(x, dict):
         x = x.values()
-    elif not isinstance(x, (list, tuple)):
+    elif not isinstance(x, (list, tuple, DEQUE)):
         return None
     Py_EnterRecursiveCall(" in a structure that is too deep, or holds itself")
     try:
@@ -2405,7 +2407,7 @@ def find_trace(x):
 
 cdef object listed(object x):
     """A list that holds traced values as a traced array; anything else as it is."""
-    if type(x) is not list and type(x) is not tuple:
+    if type(x) is not list and type(x) is not tuple and type(x) is not DEQUE:
         return x
     trace = find_trace(x)
     if trace is None:

@@ -7,6 +7,8 @@ recording: it may be kept, passed on and called from anywhere.
 
 cimport numpy as cnp
 
+import collections
+
 import numpy as np
 
 from adcore import optable
@@ -18,6 +20,7 @@ from adcore.tracer.array cimport Traced, TracedScalar, UFUNCS, binary, listed, u
 cnp.import_array()
 
 cdef type NDARRAY = np.ndarray
+cdef type DEQUE = collections.deque
 cdef object DTYPE = np.dtype
 cdef type UFUNC = np.ufunc
 cdef type DISPATCHER = type(np.sum)
@@ -53,7 +56,7 @@ cdef int kind_of(object x) except -1:
 
 cdef bint holds_traced_list(object args) except -1:
     for x in args:
-        if (type(x) is list or type(x) is tuple) and find_trace(x) is not None:
+        if (type(x) is list or type(x) is tuple or type(x) is DEQUE) and find_trace(x) is not None:
             return True
     return False
 

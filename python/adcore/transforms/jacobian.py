@@ -37,22 +37,24 @@ def blocks(recording: Recording, outputs: Outputs, mode: str) -> list[list[Any]]
         recipe = sparse_enough(recording, mode, rows, columns, columns if direction == "forward" else rows)
     if recipe is not None:
         parts, widths = recipe.run(recording, ys)
-        whole = np.reshape(recipe.dense(parts, widths, np.result_type(*(dtype for _, dtype in ys))), (rows, columns))
+        whole = recipe.dense(parts, widths, np.result_type(*(dtype for _, dtype in ys)))
         by_output = [whole[first:last] for first, last in spans(of_y)]
     elif direction == "forward":
-        found, _ = sweeps(swept_of(recording), "push forward", np.arange(columns), columns, xs, len(ys))
-        by_output = [joined([sweep[i] for sweep in found], shape) for i, (shape, _) in enumerate(ys)]
+        swept, _ = sweeps(swept_of(recording), "push forward", np.arange(columns), columns, xs, len(ys))
+        by_output = [joined([sweep[i] for sweep in swept], shape) for i, (shape, _) in enumerate(ys)]
     else:
-        found, _ = sweeps(swept_of(recording), "pull back", np.arange(rows), rows, ys, len(ys))
-        by_input = [np.moveaxis(joined([sweep[j] for sweep in found], shape), -1, 0) for j, (shape, _) in enumerate(xs)]
+        swept, _ = sweeps(swept_of(recording), "pull back", np.arange(rows), rows, ys, len(ys))
+        by_input = [np.moveaxis(joined([sweep[j] for sweep in swept], shape), -1, 0) for j, (shape, _) in enumerate(xs)]
         return [
             [np.reshape(j[first:last], y[0] + x[0]) for j, x in zip(by_input, xs, strict=True)]
             for (first, last), y in zip(spans(of_y), ys, strict=True)
         ]
-    return [
+    found = [
         [np.reshape(j[..., first:last], y[0] + x[0]) for (first, last), x in zip(spans(of_x), xs, strict=True)]
         for j, y in zip(by_output, ys, strict=True)
     ]
+    # a recipe finds an entry and its mirror image as one
+    return symmetric(found, [shape for shape, _ in xs]) if mode == "hessian" and recipe is None else found
 
 
 def spans(sizes: list[int]) -> list[tuple[int, int]]:
@@ -152,8 +154,6 @@ def dense(f: Callable[..., Any], argnums: Argnums, mode: str, holomorphic: bool)
             outputs = Outputs(f, recording)
             given = [x for template in recording.templates for _, x in trees.leaves(template)]
             found = blocks(recording, outputs, mode) if outputs.shapes else []
-            if mode == "hessian" and found:
-                found = symmetric(found, [np.shape(x) for x in given])
             rows = iter(found)
 
             def by_arguments(y: Any, path: str) -> Any:

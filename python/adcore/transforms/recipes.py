@@ -134,12 +134,11 @@ class Recipe:
         return out
 
     def dense(self, parts: Sequence[Any], widths: tuple[int, int], dtype: Any) -> Any:
-        """The whole matrix, rows one after the other."""
-        n = self.shape[0] * self.shape[1]
+        """The whole matrix."""
         outer = traced.find_trace(parts)
-        out = np.zeros(n, dtype) if outer is None else traced.new_array(outer, (n,), dtype, 0.0)
+        out = np.zeros(self.shape, dtype) if outer is None else traced.new_array(outer, self.shape, dtype, 0.0)
         rows = np.repeat(np.arange(self.shape[0], dtype=np.int64), np.diff(self.indptr))
-        out[rows * self.shape[1] + self.indices] = self.data(parts, widths)
+        out[rows, self.indices] = self.data(parts, widths)
         return out
 
 

@@ -13,7 +13,7 @@ from ..front import complex, rebind
 from ..front.surroundings import CHANGES, Surroundings
 from ..locks import Lock
 from ..sweep import engine
-from ..sweep.replay import Branch, Leaf, Node, Replay, is_static
+from ..sweep.replay import Branch, Caller, Leaf, Node, Replay, Slot, is_static
 from ..tracer import array as traced
 from . import leaves as leaves_of
 from .recording import refuse_subclass
@@ -21,38 +21,20 @@ from .recording import refuse_subclass
 REPLAYS_MAX = 16  # recordings kept for one structure of the arguments
 
 
-class Slot:
-    """A leaf of the result that a replay computes."""
-
-    def __init__(self, position: int, scalar: bool, pairs: bool = False) -> None:
-        self.position = position
-        self.scalar = scalar
-        self.pairs = pairs  # a complex value, whose parts stand in a last axis
-
-
-class Compiled:
+class Compiled(Caller):
     """A function that is recorded once for each way through it. See `compile`."""
 
     def __init__(self, f: Callable[..., Any]) -> None:
         functools.update_wrapper(self, f, assigned=("__name__", "__doc__"), updated=())
         self._f = f
         self._lock = Lock()
-        self._replays: dict[Any, list[Replay]] = {}
         self._given_up: dict[Any, str] = {}
         self._doubted: set[Any] = set()  # structures of arguments with which f changed what it reads; once: it may have kept a value
         self.recordings = 0
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if config.debug_nans():
-            return self._f(*args, **kwargs)
-        key = (config.current()["conjugate"], len(args), *kwargs)
-        for k, replay in enumerate(self._replays.get(key, ())):
-            result = replay(args, kwargs)
-            if result is not NotImplemented:
-                if k:
-                    self._first(key, replay)
-                return result
-        if traced.find_trace((args, kwargs)) is not None:
+    def _anew(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that no recording stands for."""
+        if config.debug_nans() or traced.find_trace((args, kwargs)) is not None:
             return self._f(*args, **kwargs)
         structure = structure_of((args, kwargs))
         if structure in self._given_up:
@@ -74,7 +56,7 @@ class Compiled:
     def clear(self) -> None:
         """Forget all recordings."""
         with self._lock:
-            self._replays = {}
+            self._replays.clear()
             self._given_up = {}
             self._doubted = set()
 
@@ -149,9 +131,9 @@ class Compiled:
             for node in nodes:
                 node.in_any_order()
         plan = engine.plan_of(engine.prepare(trace.tape))
-        replay = Replay(plan, trace.consts, trace.scalars, arguments, len(leaves), structure, guards, surroundings, template, Slot, written)
+        replay = Replay(plan, trace.consts, trace.scalars, arguments, len(leaves), structure, guards, surroundings, template, written)
         self.recordings += 1
-        answer = replay(tuple(args), kwargs, True)
+        answer = replay.answer(tuple(args), kwargs, True)
         if answer is NotImplemented:
             raise errors.AdcoreError("a recording does not reproduce itself: this is a bug of adcore")
         with self._lock:

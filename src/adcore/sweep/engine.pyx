@@ -7,6 +7,7 @@ immutable, and every run has an arena of its own.
 """
 
 cimport numpy as cnp
+from cpython.contextvars cimport get_value
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.ref cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -51,6 +52,8 @@ cdef extern from *:
     """
     Py_ssize_t AD_ADD(Py_ssize_t *x, Py_ssize_t n) noexcept nogil
 
+cdef object LOCAL = config._local
+cdef dict LIVE = config._live
 cdef Py_ssize_t idle_bytes = 0                  # of all arenas that no run uses
 
 
@@ -159,7 +162,7 @@ cdef double number_in(object array) except? -1.0:
     return <double>float(array)
 
 
-def run(Plan plan, list inputs, list consts, list scalars):
+cpdef list run(Plan plan, list inputs, list consts, list scalars):
     """Run a plan once on these arrays and floats; returns its results as new arrays."""
     return sweep(plan, inputs, consts, scalars, NULL)
 
@@ -169,6 +172,15 @@ def timed(Plan plan, list inputs, list consts, list scalars):
     cdef double[::1] seconds = np.zeros(plan.steps.n + 1)
     sweep(plan, inputs, consts, scalars, &seconds[0])
     return np.asarray(seconds)[:-1]
+
+
+cdef tuple settings():
+    """`adcore.config.live`, without Python where nothing is set for this context alone."""
+    if get_value(LOCAL) is None:
+        found = LIVE.get(id(config._global))
+        if found is not None:
+            return (<tuple>found)[1]
+    return config.live()
 
 
 cdef list sweep(Plan plan, list inputs, list consts, list scalars, double *seconds):
@@ -194,7 +206,7 @@ cdef list sweep(Plan plan, list inputs, list consts, list scalars, double *secon
     for k in range(plan.n_consts):
         if not fits(consts[k], &binding.specs[plan.n_inputs + k]):
             refuse(consts[k], plan.const_specs[k], "constant", k)
-    _, threads, table = config.live()
+    _, threads, table, _, _ = settings()
     kernels = <const ad_kernel_table *>PyCapsule_GetPointer(table, "adcore.kernels")
     arena = take_arena(plan)
     at = arena.at + SLOT_INPUTS
@@ -335,7 +347,7 @@ def apply(Program program, str mode, tuple wrt, list inputs, list consts, list s
         found, scaled = derived(program, mode, wrt, width)
         plan = find_plan(program, (mode, wrt, config.optimise(), width), lambda: plan_of(found))
         return run(plan, inputs, all_consts(consts, scaled), scalars)
-    plan = find_plan(program, (mode, wrt, config.live()[0]), lambda: plan_of(derive(program, mode, wrt)))
+    plan = find_plan(program, (mode, wrt, settings()[0]), lambda: plan_of(derive(program, mode, wrt)))
     return sweep(plan, inputs, consts, scalars, NULL)
 
 

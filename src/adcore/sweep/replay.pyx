@@ -13,7 +13,7 @@ from adcore import errors, trees
 
 from adcore.plan.plan cimport Plan
 from adcore.sweep.guards cimport Snapshot, Token
-from adcore.sweep import engine
+from adcore.sweep.engine cimport run, settings
 
 cnp.import_array()
 
@@ -133,7 +133,7 @@ cdef class Branch(Node):
                 if not (<Node>self.nodes[k]).take(PySequence_GetItem(x, k), into):
                     return False
             return True
-        if self.is_dict and list(x) != self.names:
+        if self.is_dict and (len(x) != n or (n and list(x) != self.names)):
             return False
         if self.is_structured and x.dtype != self.dtype:
             return False
@@ -225,6 +225,18 @@ cdef object read_live(object container, object key):
 
 # -- replays -------------------------------------------------------------------------------------------
 
+cdef class Slot:
+    """Stands for an array in a result's tree: its position, whether it is a scalar or a complex value, whose parts stand in a last axis."""
+
+    cdef Py_ssize_t position
+    cdef bint scalar, pairs
+
+    def __init__(self, position, scalar, pairs=False):
+        self.position = position
+        self.scalar = scalar
+        self.pairs = pairs
+
+
 cdef class Replay:
     """One recorded way through a function."""
 
@@ -233,10 +245,10 @@ cdef class Replay:
     cdef list live_orders               # of the axes of live arrays in memory, where that matters
     cdef Node arguments
     cdef readonly object structure      # of the arguments, for counting
-    cdef object template, slot
+    cdef object template
     cdef Py_ssize_t n_inputs, n_leaves
 
-    def __init__(self, plan, consts, scalars, arguments, n_leaves, structure, guards, surroundings, template, slot, written):
+    def __init__(self, plan, consts, scalars, arguments, n_leaves, structure, guards, surroundings, template, written):
         self.plan = plan
         self.consts = consts
         self.scalars = scalars
@@ -250,7 +262,6 @@ cdef class Replay:
         if surroundings.trace.layout_asked:
             self.live_orders = [order_of(read_live(container, key)) for container, key, _ in self.live]
         self.template = template
-        self.slot = slot
         self.written = written          # (leaf, or -1 - live array, and position of the result it becomes)
         self.n_inputs = plan.n_inputs
 
@@ -261,7 +272,7 @@ cdef class Replay:
                 return False
         return True
 
-    def __call__(self, tuple args, dict kwargs, bint first=False):
+    cpdef object answer(self, tuple args, dict kwargs, bint first=False):
         """The result for these arguments, or NotImplemented when this recording does not stand for it.
 
         The ``first`` time, right after the recording, the surroundings are not looked at.
@@ -286,7 +297,7 @@ cdef class Replay:
                 return NotImplemented
             inputs[number] = np.array(array, dtype=spec[1], order="C", copy=None)
         try:
-            results = engine.run(self.plan, inputs, self.consts, self.scalars)
+            results = run(self.plan, inputs, self.consts, self.scalars)
         except (np.linalg.LinAlgError, errors.OtherStructure):
             if first:
                 raise
@@ -308,11 +319,13 @@ cdef class Replay:
     cdef object built(self, object template, list results):
         """The result's tree with these arrays in its slots."""
         cdef object kind = type(template)
-        if kind is self.slot:
-            array = results[<Py_ssize_t>template.position]
-            if template.pairs:
+        cdef Slot slot
+        if kind is Slot:
+            slot = template
+            array = results[slot.position]
+            if slot.pairs:
                 array = of_parts(array)
-            return cnp.PyArray_ToScalar(cnp.PyArray_DATA(array), array) if template.scalar else array
+            return cnp.PyArray_ToScalar(cnp.PyArray_DATA(array), array) if slot.scalar else array
         if template is None or template is False:
             return template
         if kind is tuple:
@@ -322,3 +335,31 @@ cdef class Replay:
         if trees.is_branch(template):
             return trees.rebuilt(template, [self.built(part, results) for _, part in trees.parts(template)])
         return template
+
+
+cdef class Caller:
+    """What a compiled function is called through: its recordings are tried in turn, the one that was used last first.
+
+    ``_replays`` has a list of them for each number of arguments and names of keywords, which is replaced, never changed. Who
+    derives from it says what happens when none of them stands for a call (``_anew``), and when it was not the first (``_first``).
+    """
+
+    cdef readonly dict _replays
+
+    def __cinit__(self, *args, **kwargs):
+        self._replays = {}
+
+    def __call__(self, *args, **kwargs):
+        cdef tuple live = settings()
+        cdef tuple key = (live[4], len(args), *kwargs) if kwargs else (live[4], len(args))
+        cdef Py_ssize_t k
+        cdef list known
+        if not live[3]:
+            known = self._replays.get(key)
+            for k in range(0 if known is None else len(known)):
+                result = (<Replay>known[k]).answer(args, kwargs)
+                if result is not NotImplemented:
+                    if k:
+                        self._first(key, known[k])
+                    return result
+        return self._anew(key, args, kwargs)

@@ -88,6 +88,50 @@ def test_zero_strides_fold(table, mode, dtype):
             assert_allclose(found, want, rtol=tolerance, atol=tolerance)
 
 
+def records(rng, memory, shape, overlap):
+    """A view of records of ``shape[-1]`` fields whose rows lie anywhere; overlapping or repeated ones with overlap."""
+    fields, row = shape[-1], shape[-1] * shape[-2]
+    strides, step = [0] * (len(shape) - 2), row
+    for k in rng.permutation(len(shape) - 2):
+        step += int(rng.integers(0, 3))
+        strides[k] = step * int(rng.choice([-1, 1]))
+        step *= shape[k]
+        if overlap:
+            strides[k] = int(rng.choice([0, 1, -1, fields, strides[k]]))
+    return as_strided(memory[2000:], shape, [8 * s for s in (*strides, fields, 1)])
+
+
+RECORDS = ((1,), (2,), (7,), (40,), (301,), (5, 2), (9, 4), (30, 8), (3, 50), (2, 3, 4), (4, 1, 5), (0, 3), (2, 3, 2, 2))
+
+
+@EVERY_BUILD
+@pytest.mark.parametrize("fields", (2, 3, 4))
+def test_records_are_taken_apart_and_put_together(table, fields):
+    rng = np.random.default_rng(7)
+    for shape in RECORDS:
+        for overlap in (False, True, False, True):
+            found = memory(rng, np.float64)
+            view = records(rng, found, (*shape, fields), overlap)
+            assert_array_equal(probe.load_records(table, view), np.moveaxis(view, -1, 0), err_msg=f"{shape} {view.strides}")
+            x = rng.integers(-5, 5, (fields, *shape)).astype(float)
+            want = found.copy()
+            np.add.at(want, window_of_indices(view, found), np.moveaxis(x, 0, -1))
+            probe.store_records(table, view, x, "add")
+            assert_array_equal(found, want, err_msg=f"{shape} {view.strides}")
+            if not overlap:
+                want[window_of_indices(view, found)] = np.moveaxis(x, 0, -1)
+                probe.store_records(table, view, x)
+                assert_array_equal(found, want, err_msg=f"{shape} {view.strides}")
+
+
+def test_rows_that_repeat_are_read_at_any_length():
+    x = np.arange(100.0)
+    for rows, n in ((1, 5), (2, 1), (3, 5), (100, 5), (7, 33), (64, 8), (5, 100)):
+        for table in TABLES.values():
+            view = as_strided(x, (rows, n), (0, 8))
+            assert_array_equal(probe.load(table, view), view)
+
+
 def window_of_indices(view, memory):
     """For each element of a view of memory[2000:], its index in memory."""
     numbers = np.arange(memory.size)

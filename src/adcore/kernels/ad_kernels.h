@@ -49,6 +49,13 @@ typedef void (*ad_load_fn)(double *y, const char *base, int ndim, const ptrdiff_
 typedef void (*ad_store_fn)(char *base, const double *x, int ndim, const ptrdiff_t *dims,
                             const ptrdiff_t *strides);
 
+/* The same for `fields` = 2, 3 or 4 dense float64 vectors at once, whose elements lie side by side in memory: records, such
+ * as complex numbers, points or pixels, with no gap between those of a row. The strides are those of records. */
+typedef void (*ad_load_records_fn)(double *const *y, const char *base, int fields, int ndim,
+                                   const ptrdiff_t *dims, const ptrdiff_t *strides);
+typedef void (*ad_store_records_fn)(char *base, double *const *x, int fields, int ndim,
+                                    const ptrdiff_t *dims, const ptrdiff_t *strides);
+
 /* Rows of `inner` float64 each. index[m] is an element offset into base, valid when
  * 0 <= index[m] and index[m] + inner <= size; invalid ones are skipped and reported. */
 typedef int (*ad_gather_fn)(double *y, const double *base, const int64_t *index,
@@ -76,6 +83,8 @@ typedef struct {
     ad_elementwise_fn round_f32; /* y = (double)(float)x1 */
     ad_load_fn load[AD_N_DTYPES];
     ad_store_fn store[AD_N_DTYPES][AD_N_MODES]; /* NULL where it makes no sense */
+    ad_load_records_fn load_records;
+    ad_store_records_fn store_records[2]; /* AD_SET, AD_ADD */
     ad_gather_fn gather;
     ad_scatter_fn scatter_add, put;
     ad_cumsum_fn cumsum;

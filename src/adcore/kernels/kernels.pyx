@@ -50,6 +50,8 @@ cdef extern from "ad_kernels.h":
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn store[4][5]
+        void (*load_records)(double *const *, const char *, int, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
+        void (*store_records[2])(char *, double *const *, int, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
         int (*gather)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         int (*scatter_add)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         int (*put)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -207,10 +209,23 @@ cdef inline void load_splats(rp y, const memory_t *x, Py_ssize_t rows, Py_ssize_
             splat_row(y + i * n, <double>x[i * row_step], n)
 
 
+cdef inline void load_repeated(double *y, const memory_t *x, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    """The same row again and again: what is there doubles."""
+    cdef Py_ssize_t i, done = n, more
+    for i in range(n):
+        y[i] = <double>x[i]
+    while done < rows * n:
+        more = min(done, rows * n - done)
+        memcpy(y + done, y, more * sizeof(double))
+        done += more
+
+
 cdef inline void load_rows(rp y, const memory_t *x, Py_ssize_t rows, Py_ssize_t row_step,
                            Py_ssize_t n, Py_ssize_t step) noexcept nogil:
     cdef Py_ssize_t i, j
-    if n == 2:
+    if row_step == 0 and step == 1:
+        load_repeated(y, x, rows, n)
+    elif n == 2:
         load_narrow(y, x, rows, row_step, 2, step)
     elif n == 3:
         load_narrow(y, x, rows, row_step, 3, step)
@@ -505,6 +520,115 @@ cdef void set_i64(char *b, const double *x, int ndim, const Py_ssize_t *d, const
     store_block(b, x, ndim, d, s, SET, <int64_t *>NULL)
 
 
+# -- records: vectors that lie interleaved in memory --------------------------------------------------
+
+cdef inline void split_rows(rp y0, rp y1, rp y2, rp y3, const_rp x, Py_ssize_t rows, Py_ssize_t row_step, Py_ssize_t n,
+                            int fields) noexcept nogil:
+    """Rows of n records each; inlined with fields a constant, and n where it is small."""
+    cdef Py_ssize_t i, j
+    for i in range(rows):
+        for j in range(n):
+            y0[i * n + j] = x[i * row_step + fields * j]
+            y1[i * n + j] = x[i * row_step + fields * j + 1]
+            if fields > 2:
+                y2[i * n + j] = x[i * row_step + fields * j + 2]
+            if fields > 3:
+                y3[i * n + j] = x[i * row_step + fields * j + 3]
+
+
+cdef inline void join_rows(rp y, const_rp x0, const_rp x1, const_rp x2, const_rp x3, Py_ssize_t rows, Py_ssize_t row_step,
+                           Py_ssize_t n, int fields, int mode) noexcept nogil:
+    """The other way, set or added."""
+    cdef Py_ssize_t i, j
+    for i in range(rows):
+        for j in range(n):
+            if mode == SET:
+                y[i * row_step + fields * j] = x0[i * n + j]
+                y[i * row_step + fields * j + 1] = x1[i * n + j]
+                if fields > 2:
+                    y[i * row_step + fields * j + 2] = x2[i * n + j]
+                if fields > 3:
+                    y[i * row_step + fields * j + 3] = x3[i * n + j]
+            else:
+                y[i * row_step + fields * j] += x0[i * n + j]
+                y[i * row_step + fields * j + 1] += x1[i * n + j]
+                if fields > 2:
+                    y[i * row_step + fields * j + 2] += x2[i * n + j]
+                if fields > 3:
+                    y[i * row_step + fields * j + 3] += x3[i * n + j]
+
+
+cdef inline void load_fields(double *const *y, const double *x, Block *block, int fields) noexcept nogil:
+    """Inlined with fields a constant."""
+    cdef Py_ssize_t[MAX_DIMS] index
+    cdef Py_ssize_t k, at = 0
+    cdef double *y2 = y[2 if fields > 2 else 0]
+    cdef double *y3 = y[3 if fields > 3 else 0]
+    for k in range(block.outer):
+        index[k] = 0
+    for k in range(block.count):  # no-cython-lint
+        if block.n == 2:
+            split_rows(y[0] + at, y[1] + at, y2 + at, y3 + at, x, block.rows, block.row_step, 2, fields)
+        elif block.n == 4:
+            split_rows(y[0] + at, y[1] + at, y2 + at, y3 + at, x, block.rows, block.row_step, 4, fields)
+        else:
+            split_rows(y[0] + at, y[1] + at, y2 + at, y3 + at, x, block.rows, block.row_step, block.n, fields)
+        at += block.rows * block.n
+        if block.outer:
+            x += next_outer(block, index)
+
+
+cdef inline void store_fields(double *y, double *const *x, Block *block, int fields, int mode) noexcept nogil:
+    cdef Py_ssize_t[MAX_DIMS] index
+    cdef Py_ssize_t k, at = 0
+    cdef const double *x2 = x[2 if fields > 2 else 0]
+    cdef const double *x3 = x[3 if fields > 3 else 0]
+    for k in range(block.outer):
+        index[k] = 0
+    for k in range(block.count):  # no-cython-lint
+        if block.n == 2:
+            join_rows(y, x[0] + at, x[1] + at, x2 + at, x3 + at, block.rows, block.row_step, 2, fields, mode)
+        elif block.n == 4:
+            join_rows(y, x[0] + at, x[1] + at, x2 + at, x3 + at, block.rows, block.row_step, 4, fields, mode)
+        else:
+            join_rows(y, x[0] + at, x[1] + at, x2 + at, x3 + at, block.rows, block.row_step, block.n, fields, mode)
+        at += block.rows * block.n
+        if block.outer:
+            y += next_outer(block, index)
+
+
+cdef void load_records(double *const *y, const char *base, int fields, int ndim, const Py_ssize_t *dims,
+                       const Py_ssize_t *strides) noexcept nogil:
+    cdef Block block
+    make_block(&block, ndim, dims, strides, <Py_ssize_t>sizeof(double))
+    if fields == 2:
+        load_fields(y, <const double *>base, &block, 2)
+    elif fields == 3:
+        load_fields(y, <const double *>base, &block, 3)
+    else:
+        load_fields(y, <const double *>base, &block, 4)
+
+
+cdef inline void store_records(char *base, double *const *x, int fields, int ndim, const Py_ssize_t *dims,
+                               const Py_ssize_t *strides, int mode) noexcept nogil:
+    cdef Block block
+    make_block(&block, ndim, dims, strides, <Py_ssize_t>sizeof(double))
+    if fields == 2:
+        store_fields(<double *>base, x, &block, 2, mode)
+    elif fields == 3:
+        store_fields(<double *>base, x, &block, 3, mode)
+    else:
+        store_fields(<double *>base, x, &block, 4, mode)
+
+
+cdef void set_records(char *b, double *const *x, int fields, int ndim, const Py_ssize_t *d, const Py_ssize_t *s) noexcept nogil:
+    store_records(b, x, fields, ndim, d, s, SET)
+
+
+cdef void add_records(char *b, double *const *x, int fields, int ndim, const Py_ssize_t *d, const Py_ssize_t *s) noexcept nogil:
+    store_records(b, x, fields, ndim, d, s, ADD)
+
+
 # -- indices that are data ------------------------------------------------------------------------
 
 cdef inline bint bad_index(int64_t index, Py_ssize_t inner, Py_ssize_t size) noexcept nogil:
@@ -644,6 +768,9 @@ cdef object fill_table():
     the_table.store[1][MUL] = mul_f32
     the_table.store[2][SET] = set_bool
     the_table.store[3][SET] = set_i64
+    the_table.load_records = load_records
+    the_table.store_records[SET] = set_records
+    the_table.store_records[ADD] = add_records
     the_table.gather = <int (*)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil>gather
     the_table.scatter_add = <int (*)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil>scatter_add  # no-cython-lint
     the_table.put = <int (*)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil>put

@@ -29,6 +29,8 @@ cdef extern from "ad_kernels.h":
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn store[4][5]
+        void (*load_records)(double *const *, const char *, int, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
+        void (*store_records[2])(char *, double *const *, int, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
         int (*gather)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         int (*scatter_add)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         int (*put)(double *, const double *, const int64_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -167,6 +169,45 @@ def store(table, array, x, str mode="set"):
     dense = np.array(x, float).ravel() if array.size else np.zeros(1)
     t.store[dtype][MODES[mode]](
         <char *>cnp.PyArray_DATA(array), &dense[0], array.ndim,
+        <const Py_ssize_t *>cnp.PyArray_DIMS(array), <const Py_ssize_t *>cnp.PyArray_STRIDES(array))
+
+
+cdef int record_fields(object array) except -1:
+    cdef int fields
+    if dtype_number(array) != 0 or array.ndim < 2 or not 2 <= array.shape[array.ndim - 1] <= 4:
+        raise ValueError("give a float64 array of at least two dimensions, the last of 2 to 4 fields")
+    fields = array.shape[array.ndim - 1]
+    if array.strides[array.ndim - 1] != 8 or array.strides[array.ndim - 2] != 8 * fields:
+        raise ValueError("records of a row lie side by side")
+    return fields
+
+
+def load_records(table, array):
+    """The fields of records ``[..., fields]``, whose rows may lie anywhere, as dense vectors ``[fields, ...]``."""
+    cdef const ad_kernel_table *t = open_table(table)
+    cdef int k, fields = record_fields(array)
+    cdef double *to[4]
+    cdef double[:, ::1] y = np.empty((fields, max(array.size // fields, 1)))
+    for k in range(fields):
+        to[k] = &y[k, 0]
+    t.load_records(to, <const char *>cnp.PyArray_DATA(array), fields, array.ndim - 1,
+                   <const Py_ssize_t *>cnp.PyArray_DIMS(array), <const Py_ssize_t *>cnp.PyArray_STRIDES(array))
+    return np.asarray(y)[:, :array.size // fields].reshape(fields, *array.shape[:array.ndim - 1])
+
+
+def store_records(table, array, x, str mode="set"):
+    """Set, or add to, records ``[..., fields]`` from vectors ``[fields, ...]``."""
+    cdef const ad_kernel_table *t = open_table(table)
+    cdef int k, fields = record_fields(array)
+    cdef double *of[4]
+    cdef double[:, ::1] dense
+    if not array.flags.writeable or np.shape(x) != (fields, *array.shape[:array.ndim - 1]) or mode not in ("set", "add"):
+        raise ValueError("give a writeable array, values of its shape with the fields first, and a mode: set or add")
+    dense = np.array(x, float).reshape(fields, -1) if array.size else np.zeros((fields, 1))
+    for k in range(fields):
+        of[k] = &dense[k, 0]
+    t.store_records[MODES[mode]](
+        <char *>cnp.PyArray_DATA(array), of, fields, array.ndim - 1,
         <const Py_ssize_t *>cnp.PyArray_DIMS(array), <const Py_ssize_t *>cnp.PyArray_STRIDES(array))
 
 

@@ -16,6 +16,7 @@ from adcore.plan.fuse cimport (
     starts_from_base,
 )
 from adcore.plan.boxes cimport Box, find_box
+from adcore.plan.extents cimport Extent, extent_of, share, sort_extents
 from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.memory cimport Layout, item_size
 from adcore.plan.phrases cimport join_phrases, shorten_splats
@@ -23,6 +24,7 @@ from adcore.plan.plan cimport *
 from adcore.plan.slabs cimport SLABS_MAX, cut_window, find_slabs
 from adcore.plan.split cimport split_steps
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init, pool_more
+from adcore.plan.records cimport join_records
 from adcore.plan.recompute cimport recompute
 from adcore.plan.tiles cimport tile
 from adcore.plan.windows cimport windows
@@ -105,25 +107,6 @@ cdef struct Loaded:         # a read that the current group has made already
     int64_t offset, step
     const int64_t *strides
     const int64_t *window
-
-
-cdef struct Extent:         # the bytes that an access of the step touches lie between low and high
-    int64_t low, high
-    int64_t highest         # of this and those before it, in the order of ``sort_extents``
-    int32_t slot, access
-
-
-cdef void sort_extents(Extent *items, int32_t n) noexcept nogil:
-    """By slot, then by the first byte. There are few, and they are nearly in order."""
-    cdef Extent item
-    cdef int32_t i, k
-    for i in range(1, n):
-        item = items[i]
-        k = i
-        while k > 0 and (items[k - 1].slot > item.slot or items[k - 1].slot == item.slot and items[k - 1].low > item.low):
-            items[k] = items[k - 1]
-            k -= 1
-        items[k] = item
 
 
 @final
@@ -842,7 +825,7 @@ cdef class Lowering:
                                       <int32_t>self.lanes.n, &self.said)
         self.shape_blocks(where, self.program.ints[space], self.program.ints + space + 1)
         if not self.lower_slabs(where, space):
-            self.give_registers(where)
+            self.finish_blocks(where)
         return 0
 
     cdef bint lower_slabs(self, Py_ssize_t where, int32_t space) except -1:
@@ -900,8 +883,13 @@ cdef class Lowering:
             for j in range(n_access):
                 self.cut_access((<Step *>self.plan.steps.data) + where, j, ndim, self.program.ints + space + 1, cuts[slab], cuts[slab + 1])
             self.shape_blocks(where, ndim, dims)
-            self.give_registers(where)
+            self.finish_blocks(where)
         return True
+
+    cdef int finish_blocks(self, Py_ssize_t where) except -1:
+        """Once the blocks of a step have their shape: join what is moved together, give registers."""
+        join_records(self.plan, (<Step *>self.plan.steps.data) + where, &self.extents, &self.said)
+        return self.give_registers(where)
 
     cdef void cut_access(self, const Step *step, int32_t j, int64_t ndim, const int64_t *dims, int64_t start, int64_t end) noexcept:
         """Let an access of a step reach the columns [start, end) only."""
@@ -933,9 +921,9 @@ cdef class Lowering:
         for i in range(step.n_loads):
             if not meets[i]:
                 continue
-            self.extent(step, &loads[i], &one)
+            extent_of(longs, step, &loads[i], &one)
             for j in range(step.n_stores):
-                self.extent(step, &stores[j], &other)
+                extent_of(longs, step, &stores[j], &other)
                 if one.slot == other.slot and one.low < other.high and other.low < one.high and (
                         loads[i].window >= 0 or loads[i].dtype != stores[j].dtype or not same_index_only(
                             step.ndim, longs + step.dims, loads[i].offset, longs + loads[i].strides,
@@ -1150,6 +1138,10 @@ cdef class Lowering:
                 out = before
             # is a block of this access dense in memory?
             access[j].direct = access[j].dtype == F64 and access[j].mode == MODE_SET
+            access[j].fields = 1
+            access[j].still = j < step.n_loads and around[j] == NULL and step.chunk * step.inner < total
+            for k in range(step.blocked + 1):
+                access[j].still = access[j].still and out[k] == 0
             rows = 8
             for k in range(m - 1, step.blocked - 1, -1):
                 if out[k] != rows and not (k == step.blocked and step.chunk == 1):
@@ -1253,6 +1245,7 @@ cdef class Lowering:
                 lanes[lane].last = forever
                 n_temps += 1
             elif loads[i].direct and not meets[i]:
+                loads[i].still = 0
                 n_direct += 1
                 lanes[lane].access = i
                 lanes[lane].physical = -1 - n_direct
@@ -1260,6 +1253,9 @@ cdef class Lowering:
                 loads[i].direct = 0
                 lanes[lane].physical = n_temps
                 n_temps += 1
+                loads[i].still = loads[i].still and not meets[i]
+                if loads[i].still:
+                    lanes[lane].last = forever
         # a value computed straight into memory: only fresh memory that no read of this step touches
         for i in range(step.n_stores):
             lane = stores[i].reg
@@ -1325,6 +1321,7 @@ cdef class Lowering:
 
         Loads look only at those stores whose bytes lie around theirs, found in a sorted list.
         """
+        cdef const int64_t *longs = <int64_t *>self.plan.longs.data
         cdef const Access *access = (<Access *>self.plan.accesses.data) + step.first_load
         cdef Extent *extents
         cdef Extent load
@@ -1335,7 +1332,7 @@ cdef class Lowering:
         extents = <Extent *>pool_add(&self.extents, n)
         meets = <uint8_t *>pool_add(&self.meets, step.n_loads + n + 1)
         for i in range(n):
-            self.extent(step, &access[step.n_loads + i], &extents[i])
+            extent_of(longs, step, &access[step.n_loads + i], &extents[i])
             extents[i].access = step.n_loads + i
         sort_extents(extents, n)
         for i in range(n):
@@ -1343,7 +1340,7 @@ cdef class Lowering:
             if i and extents[i - 1].slot == extents[i].slot:
                 extents[i].highest = max(extents[i].high, extents[i - 1].highest)
         for i in range(step.n_loads):
-            self.extent(step, &access[i], &load)
+            extent_of(longs, step, &access[i], &load)
             low = 0
             high = n
             while low < high:                   # the first store that begins behind the load
@@ -1355,36 +1352,11 @@ cdef class Lowering:
                     high = middle
             low -= 1
             while low >= 0 and extents[low].slot == load.slot and extents[low].highest > load.low:
-                if extents[low].high > load.low and self.share(step, &access[i], &access[extents[low].access]):
+                if extents[low].high > load.low and share(longs, step, &access[i], &access[extents[low].access]):
                     meets[i] = 1
                     meets[extents[low].access] = 1
                 low -= 1
         return meets
-
-    cdef bint share(self, const Step *step, const Access *one, const Access *other) noexcept:
-        """Do two accesses of one slot share an element, as far as can be told?"""
-        cdef const int64_t *longs = <int64_t *>self.plan.longs.data
-        return one.dtype != other.dtype or one.window >= 0 or not maps_disjoint(
-            step.ndim, longs + step.dims, one.offset, longs + one.strides, other.offset, longs + other.strides)
-
-    cdef void extent(self, const Step *step, const Access *access, Extent *extent) noexcept:
-        """First and one past the last byte that an access reaches in its slot."""
-        cdef const int64_t *dims = <int64_t *>self.plan.longs.data + step.dims
-        cdef const int64_t *strides = <int64_t *>self.plan.longs.data + access.strides
-        cdef const int64_t *window = <int64_t *>self.plan.longs.data + access.window
-        cdef int64_t first, last
-        cdef int32_t k
-        extent.slot = access.slot
-        extent.low = access.offset
-        extent.high = access.offset + item_size(access.dtype)
-        for k in range(step.ndim):
-            first = 0
-            last = dims[k] - 1
-            if access.window >= 0:
-                first = window[WINDOW_FIRST * step.ndim + k]
-                last = window[WINDOW_END * step.ndim + k] - 1
-            extent.high += strides[k] * (last if strides[k] > 0 else first)
-            extent.low += strides[k] * (first if strides[k] > 0 else last)
 
 
 cdef void *keep(char **room, const void *data, size_t bytes) noexcept nogil:

@@ -45,6 +45,8 @@ cdef struct Access:         # a block's read from, or write to, memory
     uint8_t mode            # AD_SET, AD_ADD, ... for a write
     uint8_t direct          # the block is dense float64 in memory: no copy through a register
     uint8_t whole           # a write that fills its place from end to end
+    uint8_t fields          # this access and those behind it that one kernel moves together: records, 1: this alone
+    uint8_t still           # a read that is the same for all blocks
     int32_t reg
     int32_t strides         # offset in plan.longs: one stride in bytes per collapsed dimension
     int32_t window          # offset in plan.longs, -1: the strides hold everywhere
@@ -172,4 +174,5 @@ cdef enum:
     SLOT_ARENA = 0
     SLOT_INPUTS = 1         # then consts, then results
     ALIGN = 64
+    FIELDS_MAX = 4          # of a record
     BLOCK = 512             # elements per block (design D6: 512-1024)

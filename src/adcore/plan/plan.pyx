@@ -140,10 +140,20 @@ cdef class Plan:
                 "kind": STEP_NAMES[step.kind],
                 "dims": [(<int64_t *>self.longs.data)[step.dims + j] for j in range(step.ndim)],
                 "ops": step.n_values, "kernels": step.n_ops, "loads": step.n_loads, "stores": step.n_stores,
-                "fills": step.n_fills, "runs": step.n_runs, "registers": step.n_regs,
+                "records": records(self, step), "fills": step.n_fills, "runs": step.n_runs, "registers": step.n_regs,
                 "source": step.source,
                 "parts": step.parts, "phases": step.phases, "folds": step.n_folds,
                 "group": step.group, "repeats": self.repeats(k),
                 "bytes": self.step_bytes(step) * self.repeats(k), "flops": self.step_flops(step) * self.repeats(k),
             })
         return steps
+
+
+cdef int records(Plan plan, const Step *step) noexcept:
+    """How many reads and writes of a step move more than one vector."""
+    cdef const Access *access = (<Access *>plan.accesses.data) + step.first_load
+    cdef int k, n = 0
+    if step.kind == STEP_BLOCKS:
+        for k in range(step.n_loads + step.n_stores):
+            n += access[k].fields > 1
+    return n

@@ -193,7 +193,7 @@ cdef bint reads_stay(Plan plan, const Step *step, const Cut *cut) noexcept:
 cdef int split_blocks(Plan plan, Step *step) except -1:
     cdef const int64_t *longs = <int64_t *>plan.longs.data
     cdef const VmOp *ops = (<VmOp *>plan.ops.data) + step.first_op
-    cdef const Access *stores = (<Access *>plan.accesses.data) + step.first_store
+    cdef Access *stores = (<Access *>plan.accesses.data) + step.first_store
     cdef double per_element = ACCESS_NS * (step.n_loads + step.n_stores), total = 1.0
     cdef int32_t wanted
     cdef int64_t low, high, at = 0
@@ -224,6 +224,11 @@ cdef int split_blocks(Plan plan, Step *step) except -1:
     step.parts = best.parts
     step.phases = best.phases
     step.first_fold = <int32_t>plan.folds.n
+    for k in range(step.n_stores):
+        for d in range(1, stores[k].fields):    # accumulators are apart
+            if best.private[k] != best.private[k + d] or best.private[k]:
+                stores[k].fields = 1
+                break
     for k in range(step.n_stores):
         if not best.private[k]:
             continue

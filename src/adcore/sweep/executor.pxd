@@ -24,6 +24,8 @@ cdef extern from "ad_kernels.h":
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn (*store)[5]
+        void (*load_records)(double *const *, const char *, int, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
+        void (*store_records[2])(char *, double *const *, int, int, const Py_ssize_t *, const Py_ssize_t *) noexcept nogil
         ad_gather_fn gather
         ad_scatter_fn scatter_add, put
         ad_cumsum_fn cumsum

@@ -20,7 +20,7 @@ from adcore import errors
 
 from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS
 from adcore.plan.plan cimport (
-    Access, ALIGN, BLOCK, CLAMPED, FILL_COPY, FILL_VALUE, Fill, Fold, Loop, Moving, Native, Plan, Run, Splat, Step,
+    Access, ALIGN, BLOCK, CLAMPED, FIELDS_MAX, FILL_COPY, FILL_VALUE, Fill, Fold, Loop, Moving, Native, Plan, Run, Splat, Step,
     STEP_BLOCKS, STEP_CALL, STEP_CUMSUM, STEP_GATHER, STEP_MATMUL, STEP_NATIVE, STEP_PACK, STEP_PACK_ADD,
     STEP_RUNS, STEP_SCATTER_ADD, VmOp, WINDOW_ABOVE, WINDOW_BELOW, WINDOW_HIGH, WINDOW_LOW,
 )
@@ -368,6 +368,31 @@ cdef inline void run_ops(const VmOp *op, int n_ops, double **regs, int64_t n, co
         op += 1
 
 
+cdef inline void load(const Access *access, const char *at, double **regs, int ndim, const Py_ssize_t *dims, const Py_ssize_t *strides,
+                      const ad_kernel_table *kernels) noexcept nogil:
+    """A read into a register, or several into as many."""
+    cdef double *to[FIELDS_MAX]
+    cdef int k
+    if access.fields == 1:
+        kernels.load[access.dtype](regs[access.reg], at, ndim, dims, strides)
+        return
+    for k in range(access.fields):
+        to[k] = regs[access[k].reg]
+    kernels.load_records(to, at, access.fields, ndim, dims, strides)
+
+
+cdef inline void store(const Access *access, char *at, double **regs, int ndim, const Py_ssize_t *dims, const Py_ssize_t *strides,
+                       const ad_kernel_table *kernels) noexcept nogil:
+    cdef double *x[FIELDS_MAX]
+    cdef int k
+    if access.fields == 1:
+        kernels.store[access.dtype][access.mode](at, regs[access.reg], ndim, dims, strides)
+        return
+    for k in range(access.fields):
+        x[k] = regs[access[k].reg]
+    kernels.store_records[access.mode](at, x, access.fields, ndim, dims, strides)
+
+
 cdef void one_block(const Step *step, Plan plan, const ad_kernel_table *kernels, char **bases, char *scratch) noexcept nogil:
     """A block step that is a single block, as those over small arrays are: nothing moves on."""
     cdef const int64_t *longs = <int64_t *>plan.longs.data
@@ -386,14 +411,16 @@ cdef void one_block(const Step *step, Plan plan, const ad_kernel_table *kernels,
         if access.direct:
             regs[access.reg] = <double *>at
         elif access < stores:
-            kernels.load[access.dtype](regs[access.reg], at, step.ndim, dims, <const Py_ssize_t *>(longs + access.strides))
+            load(access, at, regs, step.ndim, dims, <const Py_ssize_t *>(longs + access.strides), kernels)
+            access += access.fields
+            continue
         access += 1
     run_ops((<VmOp *>plan.ops.data) + step.first_op, step.n_ops, regs, n, kernels)
     while stores < end:
         if not stores.direct:
-            kernels.store[stores.dtype][stores.mode](bases[stores.slot] + stores.offset, regs[stores.reg], step.ndim, dims,
-                                                     <const Py_ssize_t *>(longs + stores.strides))
-        stores += 1
+            store(stores, bases[stores.slot] + stores.offset, regs, step.ndim, dims,
+                  <const Py_ssize_t *>(longs + stores.strides), kernels)
+        stores += stores.fields
 
 
 cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
@@ -438,6 +465,11 @@ cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
             at[j] += longs[accesses[j].strides + k] * first[k]
     for k in range(nb):
         block[k] = dims[blocked + k]
+    block[0] = step.chunk
+    for j in range(step.n_loads):
+        if accesses[j].still:
+            kernels.load[accesses[j].dtype](regs[accesses[j].reg], at[j], nb, block,
+                                            <const Py_ssize_t *>(longs + accesses[j].strides + blocked))
     while outer > 0:
         start = first[blocked]
         while start < end[blocked]:
@@ -446,26 +478,28 @@ cdef void blocks_part(void *data, int part, char *scratch) noexcept nogil:
             n = chunk * step.inner
             if step.padded:
                 n = (n + 7) // 8 * 8
-            for j in range(step.n_loads):
+            j = 0
+            while j < step.n_loads:
                 if accesses[j].window >= 0:
                     regs[accesses[j].reg] = load_window(
                         <double *>(temps + accesses[j].reg * reg_bytes(step)), step, &accesses[j], longs,
                         job.bases[accesses[j].slot] + accesses[j].offset, index, start, block, kernels)
                 elif accesses[j].direct:
                     regs[accesses[j].reg] = <double *>(at[j] + start * longs[accesses[j].strides + blocked])
-                else:
-                    kernels.load[accesses[j].dtype](
-                        regs[accesses[j].reg], at[j] + start * longs[accesses[j].strides + blocked],
-                        nb, block, <const Py_ssize_t *>(longs + accesses[j].strides + blocked))
+                elif not accesses[j].still:
+                    load(&accesses[j], at[j] + start * longs[accesses[j].strides + blocked], regs,
+                         nb, block, <const Py_ssize_t *>(longs + accesses[j].strides + blocked), kernels)
+                j += accesses[j].fields
             for j in range(step.n_loads, n_access):
                 if accesses[j].direct:
                     regs[accesses[j].reg] = <double *>(at[j] + start * longs[accesses[j].strides + blocked])
             run_ops(job.ops, step.n_ops, regs, n, kernels)
-            for j in range(step.n_loads, n_access):
+            j = step.n_loads
+            while j < n_access:
                 if not accesses[j].direct:
-                    kernels.store[accesses[j].dtype][accesses[j].mode](
-                        at[j] + start * longs[accesses[j].strides + blocked], regs[accesses[j].reg],
-                        nb, block, <const Py_ssize_t *>(longs + accesses[j].strides + blocked))
+                    store(&accesses[j], at[j] + start * longs[accesses[j].strides + blocked], regs,
+                          nb, block, <const Py_ssize_t *>(longs + accesses[j].strides + blocked), kernels)
+                j += accesses[j].fields
             start += chunk
         outer -= 1
         k = blocked - 1

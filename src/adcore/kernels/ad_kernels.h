@@ -80,6 +80,9 @@ typedef struct {
     ad_run_fn run[AD_N_ELEMENTWISE];
     ad_pair_fn pair[AD_N_PAIRS];
     ad_phrase_fn phrase[AD_N_PHRASES];
+    /* y[m, n] (+)= x1[m, k] x2[k, n], n <= AD_THIN, k <= AD_DEEP; strides in elements, y dense (ad_matmul.h) */
+    void (*thin_product)(double *y, const double *x1, const double *x2, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n,
+                         const ptrdiff_t *strides1, const ptrdiff_t *strides2, int adds);
     ad_elementwise_fn round_f32; /* y = (double)(float)x1 */
     ad_load_fn load[AD_N_DTYPES];
     ad_store_fn store[AD_N_DTYPES][AD_N_MODES]; /* NULL where it makes no sense */

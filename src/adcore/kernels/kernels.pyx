@@ -47,6 +47,8 @@ cdef extern from "ad_kernels.h":
         ad_run_fn *run
         ad_pair_fn *pair
         ad_phrase_fn *phrase
+        void (*thin_product)(double *, const double *, const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                             const Py_ssize_t *, const Py_ssize_t *, int) noexcept nogil
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn store[4][5]
@@ -59,6 +61,10 @@ cdef extern from "ad_kernels.h":
         void (*run_load)(double *, Py_ssize_t, const double *, const int64_t *, Py_ssize_t) noexcept nogil
         void (*run_store)(double *, const int64_t *, const double *, const int32_t *, Py_ssize_t) noexcept nogil
         void (*run_store_add)(double *, const int64_t *, const double *, const int32_t *, Py_ssize_t) noexcept nogil
+
+cdef extern from "ad_matmul.h":
+    void ad_thin_product(double *, const double *, const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                         const Py_ssize_t *, const Py_ssize_t *, int) noexcept nogil
 
 ctypedef fused memory_t:
     double
@@ -751,6 +757,7 @@ cdef object fill_table():
     the_table.noalias = AD_NOALIAS
     the_table.isa = AD_ISA
     fill_elementwise(&the_table)
+    the_table.thin_product = ad_thin_product
     the_table.round_f32 = <ad_elementwise_fn>round_f32
     the_table.load[0] = load_f64
     the_table.load[1] = load_f32

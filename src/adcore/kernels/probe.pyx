@@ -13,6 +13,11 @@ from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_N_PAIRS, AD_N_PHRASES
 
 cnp.import_array()
 
+cdef extern from "ad_matmul.h":
+    enum:
+        AD_THIN
+        AD_DEEP
+
 cdef extern from "ad_kernels.h":
     ctypedef void (*ad_pair_fn)(double *, double *, const double *, Py_ssize_t) noexcept nogil
     ctypedef void (*ad_phrase_fn)(double *, const double *, const double *, const double *, const double *, Py_ssize_t, int) noexcept nogil
@@ -26,6 +31,8 @@ cdef extern from "ad_kernels.h":
         ad_run_fn *run
         ad_pair_fn *pair
         ad_phrase_fn *phrase
+        void (*thin_product)(double *, const double *, const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                             const Py_ssize_t *, const Py_ssize_t *, int) noexcept nogil
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn store[4][5]
@@ -113,6 +120,23 @@ def phrase(table, Py_ssize_t number, *arguments, int splats=0):
         x1, x2, x3, x4 = [*arrays, arrays[-1], arrays[-1]][:4]
         y = result
         t.phrase[number](&y[0], &x1[0], &x2[0], &x3[0], &x4[0], result.size, splats)
+    return result
+
+
+def thin_product(table, double[:, :] x1, double[:, :] x2, start=None):
+    """``x1 @ x2``, added to ``start`` where it is given."""
+    cdef const ad_kernel_table *t = open_table(table)
+    cdef Py_ssize_t[2] s1, s2
+    cdef double[:, ::1] y
+    cdef int k
+    if not (x1.shape[1] == x2.shape[0] and x1.size and x2.size and x2.shape[0] <= AD_DEEP and x2.shape[1] <= AD_THIN):
+        raise ValueError("no thin product")
+    for k in range(2):
+        s1[k] = x1.strides[k] // 8
+        s2[k] = x2.strides[k] // 8
+    result = np.full((x1.shape[0], x2.shape[1]), np.nan) if start is None else np.array(start, float)
+    y = result
+    t.thin_product(&y[0, 0], &x1[0, 0], &x2[0, 0], x1.shape[0], x1.shape[1], x2.shape[1], s1, s2, start is not None)
     return result
 
 

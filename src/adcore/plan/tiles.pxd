@@ -32,6 +32,7 @@ cdef class Tiler:
     cdef int64_t dim(self, int32_t value, int64_t k) noexcept
     cdef int64_t stride(self, int32_t value, int64_t axis) noexcept
     cdef int64_t bytes(self, int32_t value) noexcept
+    cdef int64_t stretch(self, int32_t value) noexcept
     cdef void relate(self, int32_t value) noexcept
     cdef void relate_map(self, int32_t space_of, int32_t dense, const int64_t *map) noexcept
     cdef bint cuts_map(self, int32_t space_of, int32_t dense, const int64_t *map, bint may_vanish) noexcept

@@ -33,6 +33,7 @@ cdef enum:
     ROOM = 1 << 22              # bytes a tile may grow to where running sums are large
     VECTOR = 8
     SHORTEST = 32               # rows that a product needs to run well
+    STRETCH = 32                # elements in a row that a tile has of an array at least: fewer would waste its cache lines
     CLASSES = 16
     DEPTH = 4
     NONE = -1
@@ -125,6 +126,13 @@ cdef class Tiler:
         for k in range(self.old.ints[self.old.code[value].shape] - 1, axis, -1):
             step *= self.dim(value, k)
         return step
+
+    cdef int64_t stretch(self, int32_t value) noexcept:
+        """The shortest tile that leaves stretches of an array in memory that are worth reading one by one."""
+        cdef int64_t step = self.stride(value, self.axis[value])
+        if step * self.dim(value, self.axis[value]) * item_size(self.old.code[value].dtype) == self.bytes(value):
+            return 1                    # nothing before the axis: a tile is one stretch
+        return (STRETCH + step - 1) // step
 
     cdef int64_t bytes(self, int32_t value) noexcept:
         return size_at(self.old.ints, self.old.code[value].shape) * item_size(self.old.code[value].dtype)
@@ -272,7 +280,7 @@ cdef class Tiler:
         cdef int32_t value, k, x, level, shortest = 1
         cdef const Instr *instr
         cdef Role role
-        cdef int64_t passing = 0, saved = 0, sums = 0, size, tile, wanted
+        cdef int64_t passing = 0, saved = 0, sums = 0, stretch = 1, size, tile, wanted
         choice.saved = 0
         for i in range(self.old.length):
             self.level[i] = 0
@@ -320,13 +328,19 @@ cdef class Tiler:
             if self.state[i] == MEMBER and self.memory[i] and role_of(self.old.code[i].op) != FILLED:
                 passing += size
                 saved += size if self.escapes[i] else 2 * size
+                if self.escapes[i]:
+                    stretch = max(stretch, self.stretch(<int32_t>i))
             elif self.reads_low[i] >= 0 and self.axis[i] >= 0:
                 passing += size
                 saved += size * min(2, self.reads_high[i] - self.reads_low[i])
+                stretch = max(stretch, self.stretch(<int32_t>i))
         if saved < WORTH:
             return 0
         wanted = min(max(<int64_t>CACHE, 2 * sums), <int64_t>ROOM)
-        tile = max(wanted * choice.length // passing, shortest)
+        tile = wanted * choice.length // passing
+        if tile < stretch and stretch * passing // choice.length > 4 * <int64_t>CACHE:
+            return 0                    # nothing would stay in the cache
+        tile = max(tile, shortest, stretch)
         if tile > VECTOR:
             tile = tile // VECTOR * VECTOR
         if 2 * tile > choice.length or tile * passing // choice.length > 2 * <int64_t>ROOM:

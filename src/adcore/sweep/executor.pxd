@@ -2,6 +2,10 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t
 from adcore.plan.plan cimport Plan
 
+cdef extern from "ad_matmul.h":
+    enum:
+        AD_THIN, AD_DEEP
+
 cdef extern from "ad_kernels.h":
     enum:
         AD_SET, AD_ADD, AD_MAX, AD_MIN, AD_MUL
@@ -21,6 +25,8 @@ cdef extern from "ad_kernels.h":
         ad_run_fn *run
         ad_pair_fn *pair
         ad_phrase_fn *phrase
+        void (*thin_product)(double *, const double *, const double *, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                             const Py_ssize_t *, const Py_ssize_t *, int) noexcept nogil
         ad_elementwise_fn round_f32
         ad_load_fn *load
         ad_store_fn (*store)[5]

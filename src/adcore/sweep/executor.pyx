@@ -39,6 +39,7 @@ cdef enum:
     FILL_PARTS = 64
     NOWHERE = -(1 << 30)            # no index of an array
     TINY = 16                       # products with m, k, n up to this are done here, not by BLAS
+    FEW = 4                         # rows and columns that a thin product has at least
 
 
 cdef inline int64_t item_size(int dtype) noexcept nogil:
@@ -636,7 +637,7 @@ cdef void product(char *y, const char *x1, const char *x2, int64_t m, int64_t k,
     dgemm(&t2, &t1, &in_, &im, &ik, &alpha, <double *>x2, &ld2, <double *>x1, &ld1, &beta, <double *>y, &ldy)
 
 
-cdef void run_matmul(const Step *step, Plan plan, char **bases) noexcept nogil:
+cdef void run_matmul(const Step *step, Plan plan, const ad_kernel_table *kernels, char **bases) noexcept nogil:
     cdef const int64_t *numbers = <int64_t *>plan.longs.data + step.numbers
     cdef int64_t nb = numbers[0], m = numbers[1], k = numbers[2], n = numbers[3]
     cdef const int64_t *batch = numbers + 4
@@ -649,12 +650,16 @@ cdef void run_matmul(const Step *step, Plan plan, char **bases) noexcept nogil:
     cdef const char *x2 = bases[step.x2.slot] + step.x2.offset
     cdef int64_t[MAX_DIMS] index
     cdef int64_t d, left = 1
+    cdef bint thin = not single and FEW <= n <= AD_THIN and 0 < k <= AD_DEEP and m >= FEW
     cdef bint tiny = not single and m <= TINY and n <= TINY and k <= TINY
     for d in range(nb):
         left *= batch[d]
         index[d] = 0
     while left > 0:
-        if tiny:
+        if thin:
+            kernels.thin_product(<double *>y, <const double *>x1, <const double *>x2, m, k, n, <const Py_ssize_t *>(s1 + nb),
+                                 <const Py_ssize_t *>(s2 + nb), step.adds)
+        elif tiny:
             tiny_product(<double *>y, <const double *>x1, <const double *>x2, m, k, n, s1 + nb, s2 + nb,
                          step.adds)
         else:
@@ -871,7 +876,7 @@ cdef int execute(Plan plan, const ad_kernel_table *kernels, char **bases, char *
         elif step.kind == STEP_RUNS:
             run_scalars(step, plan, kernels, bases)
         elif step.kind == STEP_MATMUL:
-            run_matmul(step, plan, bases)
+            run_matmul(step, plan, kernels, bases)
         elif step.kind == STEP_GATHER:
             bad = run_gather(step, kernels, bases)
         elif step.kind == STEP_CUMSUM:

@@ -219,3 +219,23 @@ def test_the_function_behind_a_cache_is_not_its_cache():
     np.testing.assert_array_equal(f(np.ones(2)), [4.0, 4.0])
     number = 3.0
     np.testing.assert_array_equal(f(np.ones(2)), [6.0, 6.0])
+
+
+@pytest.mark.parametrize("requirements", [None, "C", ["F", "A"], ["O", "W"], ["C_CONTIGUOUS", "O"]])
+def test_required_arrays_are_traced_and_views_where_numpys_are(requirements):
+    """np.require is Python code that no protocol reaches: it lost the trace."""
+
+    def f(x):
+        a = np.outer(x, x**2)
+        v = np.require(a.T, dtype=np.float64, requirements=requirements)
+        v *= 3.0
+        return np.sum(a * np.arange(9.0).reshape(3, 3)) + np.sum(v[0] ** 2)
+
+    x = np.array([0.3, -0.7, 1.1])
+    np.testing.assert_allclose(adcore.value_and_grad(f)(x)[0], f(x), rtol=1e-14)
+    adcore.testing.check_grads(f, (x,))
+
+
+def test_requirements_that_numpy_refuses_are_refused():
+    with pytest.raises(ValueError, match="both"):
+        adcore.gradient(lambda x: np.sum(np.require(x, None, ["C", "F"])), np.ones(3))

@@ -498,7 +498,7 @@ def ufunc_call(uf: np.ufunc, inputs: Sequence[Any]) -> Any:
     if uf is np.vecdot:
         return function(np.vecdot, tuple(inputs), {})
     if any_active(list(inputs)):
-        raise refuse(f"np.{uf.__name__} of complex values")
+        raise refuse(f"{'np' if hasattr(np, uf.__name__) else 'scipy.special'}.{uf.__name__} of complex values")
     return uf(*values(list(inputs)))
 
 

@@ -65,6 +65,7 @@ def load() -> None:
         creation,
         elementwise,
         fft,
+        holomorphic,
         linalg,
         polynomials,
         products,

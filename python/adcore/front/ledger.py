@@ -15,7 +15,7 @@ import numpy.strings
 from numpy.testing.overrides import get_overridable_numpy_array_functions, get_overridable_numpy_ufuncs
 
 from ..tracer import array as traced
-from . import dispatch, libraries, special
+from . import dispatch, holomorphic, libraries, special
 
 dispatch.load()
 
@@ -53,7 +53,7 @@ def special_status() -> dict[str, str]:
     """The functions of scipy.special that adcore knows, and what it does with them."""
     rows = {row.of: "recorded" for row in special.TABLE.values() if row.of not in special.OWN}
     found = dict.fromkeys(special.REFUSED, "refused") | dict.fromkeys(special.REBOUND, "recorded") | rows
-    found |= dict.fromkeys([*IN_TABLE, "cbrt", "exp2", "expm1", "log1p", "ndtr", "psi"], "recorded")
+    found |= dict.fromkeys([*IN_TABLE, "cbrt", "exp2", "expm1", "log1p", "ndtr", "psi", *holomorphic.ALSO_OF_REAL], "recorded")
     return dict(sorted((found | {"gammasgn": "values", "round": "values"}).items()))
 
 

@@ -79,6 +79,7 @@ class Namespace:
 
 NAMESPACES = {module: Namespace(module) for module in (np.linalg, np.fft, np.lib, np.lib.stride_tricks, np.ma)}
 OWN: dict[Any, Any] = {as_strided: shapes.strided_view}  # functions of these modules that no protocol reaches
+SQUARES = (np.empty((2, 2)), np.empty((2, 2)).T)  # in C and in Fortran order
 UNKNOWN_CLASSES = dict.fromkeys(("matrix", "asmatrix", "bmat"), "its products are those of matrices: use an array of two dimensions and @")
 
 
@@ -201,6 +202,15 @@ class Numpy:
         return result if dtype is None or np.dtype(dtype) == result.dtype else result.astype(dtype)
 
     asanyarray = asarray
+
+    def require(self, a: Any, dtype: Any = None, requirements: Any = None, **kw: Any) -> Any:
+        if traced.find_trace(a) is None:
+            return np.require(a, dtype, requirements, **kw)
+        by_rows, by_columns = (np.require(x[...], None, requirements).flags for x in SQUARES)
+        made = self.asarray(a, dtype)
+        if by_rows.c_contiguous == by_columns.c_contiguous:  # whatever came in: it is asked for
+            made = self.ascontiguousarray(made) if by_rows.c_contiguous else self.asfortranarray(made)
+        return np.copy(made, order="A") if by_rows.owndata and by_columns.owndata and made.base is not None else made
 
     def ascontiguousarray(self, a: Any, dtype: Any = None, **kw: Any) -> Any:
         return shapes.contiguous(self.asarray(a, dtype, **kw))

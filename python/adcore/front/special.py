@@ -182,9 +182,7 @@ special(
     "-0.1994711402007163*exp(-0.5*h*h)*erf(a*h*0.7071067811865476)",
     "0.15915494309189535*exp(-0.5*h*h*(1 + a*a))/(1 + a*a)",
 )
-special(
-    "voigt_profile(x, sigma, gamma)", "0", "0", "0", fixed=dict.fromkeys(("x", "sigma", "gamma"), "its derivative needs the complex wofz")
-)
+special("voigt_profile(x, sigma, gamma)", "voigt(x, sigma, gamma, 0)", "voigt(x, sigma, gamma, 1)", "voigt(x, sigma, gamma, 2)")
 
 # -- Bessel functions by their argument ---------------------------------------------------------------------
 special("j0(x)", "-j1(x)")
@@ -381,7 +379,7 @@ special("nbdtrc(k, n, p)", "0", "0", "-" + NEGATIVE.format(x="p"), fixed=COUNTS)
 special("nbdtri(k, n, q)", "0", "0", "1/" + NEGATIVE.format(x="y"), fixed=COUNTS)
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
-refused("its values are complex", "hankel1 hankel1e hankel2 hankel2e wofz kelvin modfresnelm modfresnelp")
+refused("its values are complex", "hankel1 hankel1e hankel2 hankel2e kelvin modfresnelm modfresnelp")
 refused(
     "its derivative is not written",
     "airye bdtrik bdtrin besselpoly btdtria btdtrib chdtriv chndtr chndtridf chndtrinc chndtrix elliprg elliprj fdtridfd gdtria gdtrib "
@@ -431,7 +429,17 @@ def dboxcox(x: Any, lam: Any) -> Any:
     return t * t * dexprel(lam * t)
 
 
-HELPERS: dict[str, Callable[..., Any]] = {"drgamma": drgamma, "dexprel": dexprel, "dboxcox": dboxcox}
+def dvoigt(x: Any, sigma: Any, gamma: Any, by: float) -> Any:
+    """A derivative of Re(w(z))/(sigma sqrt(2 pi)), z = (x + i gamma)/(sigma sqrt(2)), where w' = 2i/sqrt(pi) - 2 z w."""
+    scale = 1.0 / (sigma * math.sqrt(2.0))
+    z = (x + 1j * gamma) * scale
+    w = function_of("wofz")(z)
+    dw = 2j / math.sqrt(math.pi) - 2.0 * z * w
+    by_sigma = -(w + z * dw).real / sigma
+    return (dw.real * scale, by_sigma, -dw.imag * scale)[int(by)] * scale / math.sqrt(math.pi)
+
+
+HELPERS: dict[str, Callable[..., Any]] = {"voigt": dvoigt, "drgamma": drgamma, "dexprel": dexprel, "dboxcox": dboxcox}
 
 
 def real_branch(k: int) -> Callable[..., Any]:

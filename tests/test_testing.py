@@ -183,3 +183,16 @@ def test_tangents_and_adjoints_are_transposes_of_each_other():
         left = np.sum(g * adcore.jvp(f, args, t)[1])
         right = sum(np.sum(a * b) for a, b in zip(pullback(g), t, strict=True))
         assert abs(left - right) <= 1e-13 * (1.0 + np.sum(np.abs(g * adcore.jvp(f, args, t)[1]))), row.name
+
+
+def test_trees_are_checked_by_their_floats():
+    model = {"w": np.array([[0.3, -0.7]]), "z": [1.0 + 2.0j, None], "n": 3, "names": ("a", "b")}
+
+    def f(p, x):
+        return np.sum((p["w"] @ x) ** p["n"]) + abs(p["z"][0]) ** 2
+
+    check_grads(f, (model, np.array([1.1, 0.4])), order=2)
+
+    wrong = adcore.primitive(lambda x: x * x, vjp=lambda g, y, x: (2.1 * x * g,))
+    with pytest.raises(AssertionError):
+        check_grads(lambda p: np.sum(wrong(p["w"])), (model,), modes=("rev",))

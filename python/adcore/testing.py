@@ -30,8 +30,9 @@ def check_grads(
     ----------
     f : callable
         Returns a float or complex array, a number, or a tree of them; all positional arguments are differentiated.
-    args : sequence of float or complex array or number
-        Where to check. Single-precision arrays are differentiated as they are, and compared with differences of f in double.
+    args : sequence of float or complex array or number, or trees of them
+        Where to check; what a tree holds besides floats and complex numbers stays as it is. Single-precision arrays are
+        differentiated as they are, and compared with differences of f in double.
     order : int
         Derivatives up to this order: the derivative along a random direction is a function that is checked in turn.
     modes : sequence of {"fwd", "rev"}
@@ -61,6 +62,7 @@ def check_grads(
     """
     if order < 1 or not modes or not set(modes) <= {"fwd", "rev"}:
         raise errors.ArgumentError(f"check_grads(order={order!r}, modes={modes!r}): order >= 1, modes of 'fwd' and 'rev'")
+    f, args = of_leaves(f, args)
     arrays = [np.asarray(a) if np.asarray(a).dtype in DTYPES else np.asarray(a, dtype=np.float64) for a in args]
     single = any(a.dtype in (np.float32, np.complex64) for a in arrays)
     tolerance = Tolerance.of(single, rtol, atol)
@@ -103,6 +105,21 @@ def check_grads(
             check_grads(along, args, order - 1, modes, rtol, atol, directions)
         except AssertionError as error:
             raise AssertionError(f"derivative of the {mode} derivative: {error}") from None
+
+
+def of_leaves(f: Callable[..., Any], args: Sequence[Any]) -> tuple[Callable[..., Any], Sequence[Any]]:
+    """f of the leaves of its arguments that are checked, and these."""
+    if not any(trees.is_branch(a) for a in args):
+        return f, args
+    flat = [(path, x) for a in args for path, x in trees.leaves(a)]
+    uses = [not path or getattr(x, "dtype", type(x)) in (*DTYPES, float, complex) for path, x in flat]
+    found = [x for use, (_, x) in zip(uses, flat, strict=True) if use]
+
+    def of(*leaves: Any) -> Any:
+        new, use = iter(leaves), iter(uses)
+        return f(*trees.mapped(lambda x, path: next(new) if next(use) else x, list(args)))
+
+    return of, found
 
 
 def product(g: Any, t: Any) -> Any:

@@ -72,8 +72,16 @@ def scipy_status(module: str) -> dict[str, str | None]:
 
 def distributions() -> list[str]:
     """The distributions of scipy.stats that adcore knows."""
-    importlib.import_module("scipy.stats")
-    return sorted(libraries.table("scipy.stats").twins)
+    from . import scipy_stats
+
+    return sorted(scipy_stats.DISTRIBUTIONS)
+
+
+def statistics() -> list[str]:
+    """The statistics of samples of scipy.stats that adcore knows."""
+    from . import scipy_samples
+
+    return sorted(scipy_samples.REBOUND)
 
 
 def fixed_arguments() -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ import scipy.special as sp
 import scipy.stats
 
 from ..tracer import array as traced
-from . import dispatch, linalg
+from . import dispatch, linalg, scipy_samples
 
 LOG_2PI = math.log(2.0 * math.pi)
 SMALLEST, LARGEST = -math.inf, math.inf
@@ -271,15 +271,59 @@ def log_multivariate_normal(x: Any, mean: Any = None, cov: Any = 1.0, allow_sing
     return np.reshape(value, away.shape[:-1]) if away.ndim > 1 else value[0]
 
 
-# distributions of scipy.stats, whose methods go past NumPy's protocols: reached by rebinding of names
-REBOUND: dict[str, Any] = {name: Distribution(name) for name in ROWS} | {"multivariate_normal": MultivariateNormal()}
+class OnSimplex(Distribution):
+    """A distribution of proportions or of counts that share a total; its log density is a function of SciPy's arguments."""
+
+    def __init__(self, name: str, log_density: Callable[..., Any], method: str) -> None:
+        self.name, self.plain = name, getattr(scipy.stats, name)
+        self.log_density, self.method = log_density, method
+
+    def traced(self, name: str, plain: Any, args: Any, kw: Any) -> Any:
+        if name not in (f"log{self.method}", self.method):
+            raise dispatch.refuse(f"scipy.stats.{self.name}.{name}", "its formula is not written")
+        found = self.log_density(*args, **kw)
+        return found if name.startswith("log") else np.exp(found)
+
+
+def as_known(x: Any) -> Any:
+    """The value of an argument, where it is known without asking for it: to find mistakes, not to branch on; else None."""
+    return x if not traced.is_traced(x) else traced.known_value(x) if traced.has_values(x) else None
+
+
+def log_dirichlet(x: Any, alpha: Any) -> Any:
+    x, alpha = linalg.operand(x), linalg.operand(alpha)
+    if x.shape[0] + 1 == alpha.shape[0]:  # the last proportion is what the others leave
+        x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
+    known = as_known(x)
+    if known is not None and not np.allclose(np.sum(known, axis=0), 1.0, rtol=0.0, atol=1e-9):
+        raise ValueError(f"{traced.where_text()}The input vector 'x' must lie within the normal simplex.")
+    powers = (alpha - 1.0).reshape(-1, *(1,) * (x.ndim - 1))
+    return np.sum(sp.xlogy(powers, x), axis=0) + sp.gammaln(np.sum(alpha)) - np.sum(sp.gammaln(alpha))
+
+
+def log_multinomial(x: Any, n: Any, p: Any) -> Any:
+    x, p = linalg.operand(x), linalg.operand(p)
+    if dispatch.any_active((x, n)) or np.ndim(n) or p.ndim != 1 or np.any(np.sum(dispatch.values(x), axis=-1) != dispatch.values(n)):
+        raise dispatch.unsupported("scipy.stats.multinomial", "counts that are differentiated or do not add up to one n",
+                                   "give constant counts and one vector of probabilities")  # fmt: skip
+    p = np.concatenate([p[:-1], 1.0 - np.sum(p[:-1], keepdims=True)])  # the last probability is what the others leave
+    return sp.gammaln(n + 1.0) + np.sum(sp.xlogy(x, p) - sp.gammaln(x + 1.0), axis=-1)
+
+
+DISTRIBUTIONS: dict[str, Any] = {name: Distribution(name) for name in ROWS} | {
+    "multivariate_normal": MultivariateNormal(),
+    "dirichlet": OnSimplex("dirichlet", log_dirichlet, "pdf"),
+    "multinomial": OnSimplex("multinomial", log_multinomial, "pmf"),
+}
+# what goes past NumPy's protocols: reached by rebinding of names
+REBOUND: dict[str, Any] = DISTRIBUTIONS | scipy_samples.REBOUND
 
 
 def instance(value: Any) -> Any:
     """What stands for a distribution, with or without its parameters."""
     dist = getattr(value, "dist", None)
     if dist is not None and hasattr(value, "kwds"):
-        ours = REBOUND.get(getattr(dist, "name", ""))
+        ours = DISTRIBUTIONS.get(getattr(dist, "name", ""))
         return value if ours is None else Frozen(ours, value.args, value.kwds)
-    ours = REBOUND.get(type(value).__name__.removesuffix("_gen"))
+    ours = DISTRIBUTIONS.get(type(value).__name__.removesuffix("_gen"))
     return ours if ours is not None and ours.plain is value else value

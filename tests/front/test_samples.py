@@ -1,0 +1,99 @@
+"""scipy.stats: statistics of samples, and densities of proportions and counts."""
+
+import numpy as np
+import pytest
+import scipy.stats as st
+from adcore.front import scipy_samples
+from adcore.testing import check_grads
+
+import adcore
+from adcore import errors
+
+rng = np.random.default_rng(0)
+X, Y = rng.uniform(0.5, 2.0, size=6), rng.uniform(0.5, 2.0, size=6)
+# name of scipy.stats -> functions of a vector
+CASES = {
+    "zscore": [st.zscore, lambda x: st.zscore(np.outer(x, x + 1.0), axis=1, ddof=1), lambda x: st.zscore(np.outer(x, Y), axis=None)],
+    "zmap": [lambda x: st.zmap(x, x**2), lambda x: st.zmap(x, Y, ddof=1)],
+    "skew": [st.skew, lambda x: st.skew(np.outer(x, x**2), 1, False), lambda x: st.skew(np.outer(x, Y), keepdims=True)],
+    "kurtosis": [
+        st.kurtosis,
+        lambda x: st.kurtosis(np.outer(x, x), 1, False, False),
+        lambda x: st.kurtosis(np.outer(x, Y), None, keepdims=True),
+    ],
+    "moment": [lambda x: st.moment(x, 3), lambda x: st.moment(np.outer(x, Y), 2, 1), lambda x: st.moment(x, 2, center=x[0])],
+    "gmean": [st.gmean, lambda x: st.gmean(np.outer(x, Y), axis=1, weights=np.broadcast_to(Y, (6, 6)))],
+    "hmean": [st.hmean, lambda x: st.hmean(np.outer(x, Y), None)],
+    "pmean": [lambda x: st.pmean(x, 3.0), lambda x: st.pmean(np.outer(x, Y), -2.0, axis=1)],
+    "sem": [st.sem, lambda x: st.sem(np.outer(x, Y), 1, 0)],
+    "variation": [st.variation, lambda x: st.variation(np.outer(x, Y), axis=1, ddof=1)],
+    "gstd": [st.gstd, lambda x: st.gstd(np.outer(x, Y), axis=1, ddof=0)],
+    "entropy": [st.entropy, lambda x: st.entropy(x, Y, base=2), lambda x: st.entropy(np.outer(x, Y), axis=1)],
+    "pearsonr": [lambda x: st.pearsonr(x, Y).statistic, lambda x: st.pearsonr(x, x**2)[0]],
+    "linregress": [
+        lambda x: (lambda r: np.array([r.slope, r.intercept, r.rvalue]))(st.linregress(x, np.sin(x) + Y)),
+        lambda x: st.linregress(Y, x)[0],
+    ],
+    "boxcox": [lambda x: st.boxcox(x, 0.3)],
+    "boxcox_llf": [lambda x: st.boxcox_llf(x[0], x)],
+    "dirichlet": [
+        lambda x: st.dirichlet.logpdf(x[:3] / np.sum(x[:3]), Y[:3]),
+        lambda x: st.dirichlet(x[:3]).logpdf([0.2, 0.3]),
+        lambda x: st.dirichlet.pdf([[0.2, 0.1], [0.3, 0.4], [0.5, 0.5]], x[:3]),
+    ],
+    "multinomial": [
+        lambda x: st.multinomial.logpmf([[1, 2, 3], [6, 0, 0]], 6, x[:3] / np.sum(x[:3])),
+        lambda x: st.multinomial(3, x[:2] / np.sum(x[:2])).pmf([1, 2]),
+    ],
+}
+CALLS = [(name, k) for name, found in CASES.items() for k in range(len(found))]
+
+
+@pytest.mark.parametrize("name, k", CALLS)
+def test_values_and_derivatives(name, k):
+    f = CASES[name][k]
+    value, expected = adcore.vjp(f, X)[0], np.asarray(f(X))
+    assert np.shape(value) == expected.shape
+    np.testing.assert_allclose(value, expected, rtol=1e-11, atol=1e-13)
+    check_grads(f, (X,), order=2, rtol=2e-5, directions=1)
+
+
+def test_no_function_is_without_a_case():
+    assert scipy_samples.REBOUND.keys() | {"dirichlet", "multinomial"} == CASES.keys()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: st.pearsonr(x, Y)[1],
+        lambda x: st.pearsonr(x, Y).pvalue,
+        lambda x: sum(st.pearsonr(x, Y)),
+        lambda x: st.linregress(x, Y).stderr,
+        lambda x: st.zscore(x, nan_policy="omit")[0],
+        lambda x: st.boxcox(x)[0][0],
+        lambda x: st.multinomial.logpmf(x, 6, Y),
+        lambda x: st.iqr(x),
+    ],
+)
+def test_what_is_not_recorded_is_refused_at_its_line(f):
+    with pytest.raises(errors.AdcoreError, match=r"test_samples.py:\d+: scipy.stats"):
+        adcore.gradient(f, X)
+
+
+def test_proportions_that_do_not_add_up_raise_as_in_scipy():
+    with pytest.raises(ValueError, match="simplex"):
+        adcore.gradient(lambda x: st.dirichlet.logpdf(x[:3], Y[:3]), X)
+
+
+def test_a_log_posterior_recorded_and_replayed():
+    counts = np.array([3.0, 5.0, 2.0])
+
+    def log_posterior(x):
+        p = np.exp(x) / np.sum(np.exp(x))
+        return st.dirichlet.logpdf(p, [2.0, 1.5, 3.0]) + st.multinomial.logpmf(counts, 10, p) + np.sum(st.norm.logpdf(x))
+
+    f = adcore.compile(adcore.value_and_grad(log_posterior))
+    for at in (X[:3], Y[:3]):
+        assert f(at)[0] == pytest.approx(log_posterior(at), rel=1e-12)
+        check_grads(log_posterior, (at,), order=1)
+    assert f.recordings == 1

@@ -23,3 +23,4 @@ def tables():
 
 TABLES = tables()
 LIVE = next(reversed(TABLES.values()))
+BY_LEVEL = {name.rpartition("_")[2]: {k: t for k, t in TABLES.items() if k.endswith(name.rpartition("_")[2])} for name in TABLES}

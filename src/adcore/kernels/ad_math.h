@@ -10,8 +10,8 @@
  * sin, cos and tan hold for |x| <= AD_TRIG_MAX; a block with a larger argument takes the C library's.
  * erfc, gammaln, fmod and the like are the C library's, one element at a time.
  *
- * a*b + c rounds twice in every build (no contraction), and a fused multiply-add stands only
- * where its result is exact (ad_product_error), so all builds give the same bits.
+ * Sums of products are rounded once where the build has a fused multiply-add (AD_FMA) and twice elsewhere, so builds
+ * of different levels may differ within these errors; builds of one level give the same bits.
  */
 #ifndef AD_MATH_H
 #define AD_MATH_H
@@ -22,22 +22,21 @@
 #define AD_PI_HI 3.141592653589793116
 #define AD_PI_LO 1.2246467991473532072e-16
 
-/* exp(r) - 1 for |r| <= ln(2)/2: Taylor to degree 13, its error is far below half an ulp. */
-AD_INLINE double ad_expm1_core(double r) {
+/* exp(r) - 1 - r + tail for |r| <= ln(2)/2: Taylor to degree 13, its error is far below half an ulp; the caller adds r last. */
+AD_INLINE double ad_expm1_core(double r, double tail) {
     double r2 = r * r, r4 = r2 * r2, r8 = r4 * r4;
-    double q = ad_poly8(r, r2, r4, 0.5, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 /
-             40320.0, 1.0 / 362880.0)
-             + r8 * (ad_poly4(r, r2, 1.0 / 3628800.0, 1.0 / 39916800.0, 1.0 / 479001600.0, 1.0 / 6227020800.0));
-    return q * (r * r);              /* without the leading r, which the caller adds last */
+    double low = ad_poly8(r, r2, r4, 0.5, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40320.0,
+                          1.0 / 362880.0);
+    double high = ad_poly4(r, r2, 1.0 / 3628800.0, 1.0 / 39916800.0, 1.0 / 479001600.0, 1.0 / 6227020800.0);
+    return AD_FMA(AD_FMA(r8, high, low), r2, tail);
 }
 
 /* exp(x) = result + *low for -746 <= x <= 709. */
 AD_INLINE double ad_exp_long(double x, double *low) {
-    double k = ad_nearest(x * 1.44269504088896338700);
-    double hi = x - k * 6.93147180369123816490e-01;
-    double lo = k * 1.90821492927058770002e-10;
-    double r = hi - lo;
-    double rest = ((hi - r) - lo) + ad_expm1_core(r);
+    double k = AD_FMA(x, 1.44269504088896338700, AD_MAGIC) - AD_MAGIC;
+    double hi = AD_FMA(-k, 6.93147180369123816490e-01, x);
+    double r = AD_FMA(-k, 1.90821492927058770002e-10, hi);
+    double rest = ad_expm1_core(r, AD_FMA(-k, 1.90821492927058770002e-10, hi - r));
     double one = 1.0 + r, sum = one + rest;
     *low = ad_scale((one - sum) + rest + ((1.0 - one) + r), k);
     return ad_scale(sum, k);
@@ -46,12 +45,11 @@ AD_INLINE double ad_exp_long(double x, double *low) {
 AD_INLINE double ad_exp(double x) {
     double c = x > 710.0 ? 710.0 : x;
     c = c < -746.0 ? -746.0 : c;
-    double k = (c * 1.44269504088896338700 + AD_MAGIC) - AD_MAGIC;
-    double hi = c - k * 6.93147180369123816490e-01;
-    double lo = k * 1.90821492927058770002e-10;
-    double r = hi - lo;
-    double tail = (hi - r) - lo;
-    return ad_scale(1.0 + (r + (tail + ad_expm1_core(r))), k);
+    double k = AD_FMA(c, 1.44269504088896338700, AD_MAGIC) - AD_MAGIC;
+    double hi = AD_FMA(-k, 6.93147180369123816490e-01, c);
+    double r = AD_FMA(-k, 1.90821492927058770002e-10, hi);
+    double tail = AD_FMA(-k, 1.90821492927058770002e-10, hi - r);
+    return ad_scale(1.0 + (r + ad_expm1_core(r, tail)), k);
 }
 
 AD_INLINE double ad_exp2(double x) {
@@ -64,20 +62,19 @@ AD_INLINE double ad_exp2(double x) {
     double fh = ad_from_bits(ad_bits(f) & 0xfffffffff8000000ull), fl = f - fh;
     double lh = 6.93147182464599609375e-01, ll = -1.90465429995776804525e-09;
     double lo = ((fh * lh - hi) + fh * ll + fl * lh) + fl * ll;
-    return ad_scale(1.0 + (hi + (lo + ad_expm1_core(hi))), k);
+    return ad_scale(1.0 + (hi + ad_expm1_core(hi, lo)), k);
 }
 
 AD_INLINE double ad_expm1(double x) {
     double c = x > 710.0 ? 710.0 : x;
     c = c < -50.0 ? -50.0 : c;
-    double k = (c * 1.44269504088896338700 + AD_MAGIC) - AD_MAGIC;
-    double hi = c - k * 6.93147180369123816490e-01;
-    double lo = k * 1.90821492927058770002e-10;
-    double r = hi - lo;
-    double tail = (hi - r) - lo;
-    double q = r + (tail + ad_expm1_core(r));
+    double k = AD_FMA(c, 1.44269504088896338700, AD_MAGIC) - AD_MAGIC;
+    double hi = AD_FMA(-k, 6.93147180369123816490e-01, c);
+    double r = AD_FMA(-k, 1.90821492927058770002e-10, hi);
+    double tail = AD_FMA(-k, 1.90821492927058770002e-10, hi - r);
+    double q = r + ad_expm1_core(r, tail);
     double s = ad_pow2(k - 1.0);     /* half the scale: 2^1024 would overflow too early */
-    double y = 2.0 * (s * q + (s - 0.5));
+    double y = 2.0 * AD_FMA(s, q, s - 0.5);
     y = k == 0.0 ? q : y;
     return x == 0.0 ? x : y;         /* keeps -0 */
 }
@@ -94,13 +91,13 @@ AD_INLINE double ad_log_parts(double x, double *dk, double *f_out, double *s_tim
     double f = m - 1.0;
     double s = f / (2.0 + f);
     double z = s * s, w = z * z;
-    double t1 = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
-    double t2 = z * (6.666666666666735130e-01 + w * (2.857142874366239149e-01
-              + w * (1.818357216161805012e-01 + w * 1.479819860510658591e-01)));
+    double t1 = w * AD_FMA(w, AD_FMA(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01);
+    double t2 = AD_FMA(w, AD_FMA(w, AD_FMA(w, 1.479819860510658591e-01, 1.818357216161805012e-01), 2.857142874366239149e-01),
+                       6.666666666666735130e-01);
     double hfsq = 0.5 * f * f;
     *dk = k - (tiny != 1.0 ? 54.0 : 0.0);
     *f_out = f;
-    *s_times = s * (hfsq + (t1 + t2));
+    *s_times = s * (hfsq + AD_FMA(z, t2, t1));
     return hfsq;
 }
 
@@ -114,7 +111,7 @@ AD_INLINE double ad_log_special(double x, double y) {
 AD_INLINE double ad_log(double x) {
     double k, f, st;
     double hfsq = ad_log_parts(x, &k, &f, &st);
-    double y = k * 6.93147180369123816490e-01 - ((hfsq - (st + k * 1.90821492927058770002e-10)) - f);
+    double y = AD_FMA(k, 6.93147180369123816490e-01, f - (hfsq - AD_FMA(k, 1.90821492927058770002e-10, st)));
     return ad_log_special(x, y);
 }
 
@@ -123,7 +120,7 @@ AD_INLINE double ad_log_sum(double u, double low, double doublings) {
     double k, f, st;
     double hfsq = ad_log_parts(u, &k, &f, &st);
     k = k + doublings;
-    double y = k * 6.93147180369123816490e-01 - ((hfsq - (st + (k * 1.90821492927058770002e-10 + low / u))) - f);
+    double y = AD_FMA(k, 6.93147180369123816490e-01, f - (hfsq - (st + AD_FMA(k, 1.90821492927058770002e-10, low / u))));
     return ad_log_special(u, y);
 }
 
@@ -169,31 +166,42 @@ AD_INLINE int ad_moderate(const double *x, ptrdiff_t n) {
 
 /* x = n pi/2 + r + tail with |r| <= pi/4; pi/2 in three parts of 33, 33 and 53 bits. */
 AD_INLINE double ad_reduce_trig(double x, double *tail, uint64_t *quadrant) {
-    double t = x * 6.36619772367581382433e-01 + AD_MAGIC;
+    double t = AD_FMA(x, 6.36619772367581382433e-01, AD_MAGIC);
     double n = t - AD_MAGIC;
-    double a = x - n * 1.57079632673412561417e+00;
+    double a = AD_FMA(-n, 1.57079632673412561417e+00, x);
     double p2 = n * 6.07710050630396597660e-11;
     double b = a - p2;
-    double w = n * 2.02226624879595063154e-21 - ((a - b) - p2);
+    double w = AD_FMA(n, 2.02226624879595063154e-21, p2 - (a - b));
     double r = b - w;
     *tail = (b - r) - w;
     *quadrant = ad_bits(t);
     return r;
 }
 
+/* The polynomials of sin and cos beyond their first terms, of z = r^2 and w = z^2. */
+AD_INLINE double ad_sin_rest(double z, double w) {
+    double low = ad_poly4(z, w, 8.33333333332248946124e-03, -1.98412698298579493134e-04, 2.75573137070700676789e-06,
+                          -2.50507602534068634195e-08);
+    return AD_FMA(w * w, 1.58969099521155010221e-10, low);
+}
+
+AD_INLINE double ad_cos_rest(double z, double w) {
+    double low = AD_FMA(w, 2.48015872894767294178e-05, AD_FMA(z, -1.38888888888741095749e-03, 4.16666666666666019037e-02));
+    double high = AD_FMA(w, -1.13596475577881948265e-11, AD_FMA(z, 2.08757232129817482790e-09, -2.75573143513906633035e-07));
+    return AD_FMA(w * w, high, z * low);
+}
+
 AD_INLINE double ad_sin_core(double r, double tail) {
     double z = r * r, w = z * z, v = z * r;
-    double p = 8.33333333332248946124e-03 + z * (-1.98412698298579493134e-04 + z * 2.75573137070700676789e-06)
-             + z * w * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10);
-    return r - ((z * (0.5 * tail - v * p) - tail) - v * -1.66666666666666324348e-01);
+    double p = ad_sin_rest(z, w);
+    return r - AD_FMA(v, 1.66666666666666324348e-01, AD_FMA(z, AD_FMA(-v, p, 0.5 * tail), -tail));
 }
 
 AD_INLINE double ad_cos_core(double r, double tail) {
     double z = r * r, w = z * z;
-    double p = z * (4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03 + z * 2.48015872894767294178e-05))
-             + w * w * (-2.75573143513906633035e-07 + z * (2.08757232129817482790e-09 + z * -1.13596475577881948265e-11));
+    double p = ad_cos_rest(z, w);
     double hz = 0.5 * z, one = 1.0 - hz;
-    return one + (((1.0 - one) - hz) + (z * p - r * tail));
+    return one + (((1.0 - one) - hz) + AD_FMA(z, p, -r * tail));
 }
 
 AD_INLINE double ad_sin(double x) {
@@ -218,12 +226,8 @@ AD_INLINE double ad_tan(double x) {
     uint64_t q;
     double tail, r = ad_reduce_trig(x, &tail, &q);
     double z = r * r, w = z * z, v = z * r, hz = 0.5 * z, one = 1.0 - hz;
-    double ps = 8.33333333332248946124e-03 + z * (-1.98412698298579493134e-04 + z * 2.75573137070700676789e-06)
-              + z * w * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10);
-    double pc = z * (4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03 + z * 2.48015872894767294178e-05))
-              + w * w * (-2.75573143513906633035e-07 + z * (2.08757232129817482790e-09 + z * -1.13596475577881948265e-11));
-    double less = (z * (0.5 * tail - v * ps) - tail) - v * -1.66666666666666324348e-01;
-    double more = ((1.0 - one) - hz) + (z * pc - r * tail);
+    double less = AD_FMA(v, 1.66666666666666324348e-01, AD_FMA(z, AD_FMA(-v, ad_sin_rest(z, w), 0.5 * tail), -tail));
+    double more = ((1.0 - one) - hz) + AD_FMA(z, ad_cos_rest(z, w), -r * tail);
     double s = r - less, s_low = (r - s) - less, c = one + more, c_low = (one - c) + more;
     double n = ad_by_parity(q, -c, s), n_low = ad_by_parity(q, -c_low, s_low);
     double d = ad_by_parity(q, s, c), d_low = ad_by_parity(q, s_low, c_low);
@@ -234,34 +238,31 @@ AD_INLINE double ad_tan(double x) {
 AD_INLINE double ad_tanh(double x) {
     double a = fabs(x), z = x * x;
     double z2 = z * z, z4 = z2 * z2, z8 = z4 * z4;
-    double p = ad_poly8(z, z2, z4, -0.33333333333332343, 0.13333333333172895, -0.05396825387798869,
-             0.02186948601734029, -0.008863195039208334, 0.0035917237585992197, -0.0014532357286321017,
-             0.0005791903870900843)
-             + z8 * ((-0.00021038532401966732 + 5.1076141505852314e-05 * z));
+    double low = ad_poly8(z, z2, z4, -0.33333333333332343, 0.13333333333172895, -0.05396825387798869, 0.02186948601734029,
+                          -0.008863195039208334, 0.0035917237585992197, -0.0014532357286321017, 0.0005791903870900843);
+    double p = AD_FMA(z8, AD_FMA(5.1076141505852314e-05, z, -0.00021038532401966732), low);
     double e = ad_exp(2.0 * (a > 22.0 ? 22.0 : a));
-    double y = a < 0.55 ? a + a * (z * p) : 1.0 - 2.0 / (e + 1.0);
+    double y = a < 0.55 ? AD_FMA(a, z * p, a) : 1.0 - 2.0 / (e + 1.0);
     return x != x ? x : copysign(y, x);
 }
 
 /* exp(x)/2, which overflows only where sinh and cosh do. */
 AD_INLINE double ad_half_exp(double x) {
     double c = x > 712.0 ? 712.0 : x;
-    double k = ad_nearest(c * 1.44269504088896338700);
-    double hi = c - k * 6.93147180369123816490e-01;
-    double lo = k * 1.90821492927058770002e-10;
-    double r = hi - lo;
-    double tail = (hi - r) - lo;
-    return ad_scale(1.0 + (r + (tail + ad_expm1_core(r))), k - 1.0);
+    double k = AD_FMA(c, 1.44269504088896338700, AD_MAGIC) - AD_MAGIC;
+    double hi = AD_FMA(-k, 6.93147180369123816490e-01, c);
+    double r = AD_FMA(-k, 1.90821492927058770002e-10, hi);
+    double tail = AD_FMA(-k, 1.90821492927058770002e-10, hi - r);
+    return ad_scale(1.0 + (r + ad_expm1_core(r, tail)), k - 1.0);
 }
 
 AD_INLINE double ad_sinh(double x) {
     double a = fabs(x), z = x * x;
     double z2 = z * z, z4 = z2 * z2;
-    double p = ad_poly4(z, z2, 0.16666666666666669, 0.008333333333333139, 0.0001984126984143791,
-             2.7557319155270874e-06) + z4 * ((2.5052123408415892e-08 + 1.6057239607656333e-10 * z) + z2 *
-             7.759333706677155e-13);
+    double low = ad_poly4(z, z2, 0.16666666666666669, 0.008333333333333139, 0.0001984126984143791, 2.7557319155270874e-06);
+    double p = AD_FMA(z4, AD_FMA(z2, 7.759333706677155e-13, AD_FMA(1.6057239607656333e-10, z, 2.5052123408415892e-08)), low);
     double h = ad_half_exp(a);
-    return a < 1.0 ? x + x * (z * p) : copysign(h - 0.25 / h, x);
+    return a < 1.0 ? AD_FMA(x, z * p, x) : copysign(h - 0.25 / h, x);
 }
 
 AD_INLINE double ad_cosh(double x) {

@@ -17,6 +17,13 @@
 AD_INLINE uint64_t ad_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
 AD_INLINE double ad_from_bits(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
 
+/* a*b + c, rounded once where the build has the instruction, else twice: what it serves allows for either. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define AD_FMA(a, b, c) __builtin_fma((a), (b), (c))
+#else
+#define AD_FMA(a, b, c) ((a) * (b) + (c))
+#endif
+
 /* 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits. */
 #define AD_MAGIC 6755399441055744.0
 
@@ -25,9 +32,9 @@ AD_INLINE double ad_nearest(double x) { return (x + AD_MAGIC) - AD_MAGIC; }
 
 /* a*b - p where p is a*b rounded, exactly. A fused multiply-add gives it at once; without one
  * it takes Veltkamp's splitting. Both are exact while nothing over- or underflows
- * (|a|, |b| < 2^995), so this is the one place where builds differ in code and yet not in bits. */
+ * (|a|, |b| < 2^995): builds differ in code and yet not in bits. */
 AD_INLINE double ad_product_error(double a, double b, double p) {
-#ifdef __FMA__
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
     return __builtin_fma(a, b, -p);
 #else
     double ca = a * 134217729.0, ah = ca - (ca - a), al = a - ah;
@@ -47,7 +54,7 @@ AD_INLINE double ad_pow2(double k) { return ad_from_bits(ad_bits(k + (AD_MAGIC +
 
 /* 2^k * p for |k| <= 2044 in two steps, so that subnormal and huge results are right. */
 AD_INLINE double ad_scale(double p, double k) {
-    double half = ad_nearest(k * 0.5);
+    double half = AD_FMA(k, 0.5, AD_MAGIC) - AD_MAGIC;
     return p * ad_pow2(half) * ad_pow2(k - half);
 }
 
@@ -57,13 +64,13 @@ AD_INLINE double ad_quotient(double n, double n_low, double d, double d_low) {
     return t + ((n - back) - ad_product_error(t, d, back) + (n_low - t * d_low)) / d;
 }
 
-/* Polynomials by Estrin's scheme: without fused multiply-adds Horner's is bound by latency. */
+/* Polynomials by Estrin's scheme: Horner's is bound by latency. */
 AD_INLINE double ad_poly4(double x, double x2, double c0, double c1, double c2, double c3) {
-    return (c0 + c1 * x) + x2 * (c2 + c3 * x);
+    return AD_FMA(x2, AD_FMA(c3, x, c2), AD_FMA(c1, x, c0));
 }
 AD_INLINE double ad_poly8(double x, double x2, double x4, double c0, double c1, double c2, double c3,
                               double c4, double c5, double c6, double c7) {
-    return ad_poly4(x, x2, c0, c1, c2, c3) + x4 * ad_poly4(x, x2, c4, c5, c6, c7);
+    return AD_FMA(x4, ad_poly4(x, x2, c4, c5, c6, c7), ad_poly4(x, x2, c0, c1, c2, c3));
 }
 
 /* A power of two s with 1 <= x*s < 4, for subnormal x the largest there is; *back is 1/s. */

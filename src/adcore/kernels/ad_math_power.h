@@ -41,11 +41,11 @@ AD_INLINE double ad_power(double x, double p) {
     double c = w > 710.0 ? 710.0 : w;
     c = c < -746.0 ? -746.0 : c;
     w_low = c == w ? w_low : 0.0;
-    double k = ad_nearest(c * 1.44269504088896338700);
-    double hi = c - k * 6.93147180369123816490e-01;
-    double lo = k * 1.90821492927058770002e-10 - w_low;
+    double k = AD_FMA(c, 1.44269504088896338700, AD_MAGIC) - AD_MAGIC;
+    double hi = AD_FMA(-k, 6.93147180369123816490e-01, c);
+    double lo = AD_FMA(k, 1.90821492927058770002e-10, -w_low);
     double r = hi - lo, tail = (hi - r) - lo;
-    double y = ad_scale(1.0 + (r + (tail + ad_expm1_core(r))), k);
+    double y = ad_scale(1.0 + (r + ad_expm1_core(r, tail)), k);
     y = a == 0.0 ? (p < 0.0 ? INFINITY : 0.0) : y;
     y = a == INFINITY ? (p < 0.0 ? 0.0 : INFINITY) : y;
     y = x != x || p != p ? NAN : y;

@@ -7,17 +7,12 @@
 #ifndef AD_MATMUL_H
 #define AD_MATMUL_H
 
-#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
-enum { AD_THIN = 16, AD_DEEP = 64 }; /* columns and rows of x2 at most */
+#include "ad_math_exact.h"
 
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-#define AD_FMA(a, b, c) __builtin_fma((a), (b), (c))
-#else
-#define AD_FMA(a, b, c) ((a) * (b) + (c))
-#endif
+enum { AD_THIN = 16, AD_DEEP = 64 }; /* columns and rows of x2 at most */
 
 #if defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>

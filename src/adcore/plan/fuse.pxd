@@ -2,7 +2,7 @@ from cython cimport final
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from adcore.plan.loops cimport Tiling
 from adcore.plan.pool cimport Pool
-from adcore.tape.program cimport Instr, Program
+from adcore.tape.program cimport Instr, Program, arg, same_shape
 from adcore.tape.shelf cimport Shelf
 
 cdef enum GroupKind:
@@ -21,7 +21,7 @@ cdef enum Role:         # from FILLED to COMPUTED: values that blocks may keep i
 cdef struct Seed:               # a group while the fusion pass runs
     uint8_t kind
     int32_t space               # offset of its iteration space in program.ints
-    int32_t count
+    int32_t count, most         # members; how many there may be
     int32_t head, tail          # members, a list through Fusion.next_member
     int32_t previous            # the group before it over the same space
 
@@ -87,8 +87,6 @@ cdef class Fusion:
     cdef int place(self, int32_t value) except -1
 
     cdef void find_reach(self, int32_t value) noexcept
-    cdef uint8_t reach_of(self, int32_t value, bint own) noexcept
-    cdef int32_t root_of(self, int32_t value, bint own) noexcept
     cdef Operand operand(self, int32_t value, bint own=*) noexcept
     cdef void keep(self, int32_t view) noexcept
     cdef int add_reader(self, int32_t root, int32_t group, uint8_t whole, int64_t offset,
@@ -96,6 +94,24 @@ cdef class Fusion:
     cdef int32_t root_in(self, int32_t value, int32_t group, bint own=*) noexcept
     cdef int32_t before_group(self, int32_t value, int32_t group) noexcept
     cdef bint only_rewritten(self, int32_t base, int32_t group) noexcept
+
+    cdef inline uint8_t reach_of(self, int32_t value, bint own) noexcept:
+        """How a value is read; ``own``: by itself, as a view in memory reads its array."""
+        return THROUGH if own and self.kept[value] else self.reach[value]
+
+    cdef inline int32_t root_of(self, int32_t value, bint own) noexcept:
+        return self.program.code[value].x1 if own and self.kept[value] else self.root[value]
+
+    cdef inline int32_t read_by(self, int32_t value, int k) noexcept:
+        """Argument k, or the instruction itself when it is a view or fill in memory: it is read through its own map."""
+        if self.role[value] == MAPPED or self.role[value] == FILLED:
+            return value
+        return arg(&self.program.code[value], self.program.ints, k)
+
+    cdef inline bint can_join(self, int32_t group, GroupKind kind, int32_t space) noexcept:
+        """Has a group of this kind and space room?"""
+        cdef const Seed *seed = (<const Seed *>self.groups.data) + group
+        return seed.kind == kind and seed.count < seed.most and same_shape(self.program.ints, seed.space, space)
 
     cdef inline bint in_register(self, int32_t root, int32_t group) noexcept:
         """Is the value in a register while this group runs?"""
@@ -105,8 +121,8 @@ cdef class Fusion:
     cdef bint may_run_in_place(self, int32_t store) noexcept
     cdef int32_t space_of(self, int32_t value) noexcept
     cdef int32_t open_group(self, GroupKind kind, int32_t space) except -1
+    cdef int32_t room_for(self, GroupKind kind, int32_t space) noexcept
     cdef int bucket(self, GroupKind kind, int32_t space) noexcept
-    cdef bint can_join(self, int32_t group, GroupKind kind, int32_t space) noexcept
     cdef int32_t choose(self, GroupKind kind, int32_t space, int32_t earliest) except -1
     cdef int join(self, int32_t group, int32_t value) except -1
     cdef int32_t after(self, int32_t root, bint same_group) noexcept
@@ -116,7 +132,6 @@ cdef class Fusion:
     cdef int record_all(self) except -1
     cdef int place_scalar(self, int32_t value) except -1
     cdef int place_computed(self, int32_t value, int first_arg) except -1
-    cdef int32_t read_by(self, int32_t value, int k) noexcept
     cdef int32_t after_base(self, int32_t store, int32_t earliest, int32_t *chained) noexcept
     cdef bint clobbers(self, int32_t store, int32_t group) noexcept
     cdef bint replaces(self, int32_t store) noexcept

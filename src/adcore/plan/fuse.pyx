@@ -11,7 +11,7 @@ earliest group that keeps the invariant among few candidates, which is what fuse
 with the reverse sweep that needs the same blocks.
 """
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport INT32_MAX, uint64_t
 
 from adcore.optable.opcodes cimport (
     AD_N_ELEMENTWISE, AD_OP_ACCUMULATE, AD_OP_CONST, AD_OP_EMPTY, AD_OP_FULL, AD_OP_INPUT,
@@ -134,13 +134,6 @@ cdef class Fusion:
             self.root[value] = instr.x1
             self.reach[value] = THROUGH
 
-    cdef uint8_t reach_of(self, int32_t value, bint own) noexcept:
-        """How a value is read; ``own``: by itself, as a view in memory reads its array."""
-        return THROUGH if own and self.kept[value] else self.reach[value]
-
-    cdef int32_t root_of(self, int32_t value, bint own) noexcept:
-        return self.program.code[value].x1 if own and self.kept[value] else self.root[value]
-
     cdef Operand operand(self, int32_t value, bint own=False) noexcept:
         cdef Operand found
         cdef Instr *instr
@@ -256,6 +249,7 @@ cdef class Fusion:
         cdef int bucket = self.bucket(kind, space)
         seed.kind = kind
         seed.space = space
+        seed.most = self.room_for(kind, space)
         seed.head = -1
         seed.tail = -1
         seed.previous = -1
@@ -264,20 +258,19 @@ cdef class Fusion:
             self.newest[bucket] = <int32_t>(self.groups.n - 1)
         return <int32_t>(self.groups.n - 1)
 
+    cdef int32_t room_for(self, GroupKind kind, int32_t space) noexcept:
+        """How many members a group may have. Its registers should stay in cache: a few of a whole block, many of a short one."""
+        cdef int64_t size = size_at(self.program.ints, space)
+        if kind == SCALARS:
+            return INT32_MAX
+        return <int32_t>max(MEMBERS_MAX, min(SHORT_MEMBERS, (MEMBERS_MAX * BLOCK + size - 1) // size if size else SHORT_MEMBERS))
+
     cdef int bucket(self, GroupKind kind, int32_t space) noexcept:
         cdef uint64_t h = kind
         cdef int64_t k
         for k in range(self.program.ints[space]):
             h = h * 1000003 + <uint64_t>self.program.ints[space + 1 + k]
         return <int>((h ^ (h >> 17)) & 255)
-
-    cdef bint can_join(self, int32_t group, GroupKind kind, int32_t space) noexcept:
-        """Has a group of this kind and space room? Its registers should stay in cache: a few of a whole block, many of a short one."""
-        cdef Seed *seed = (<Seed *>self.groups.data) + group
-        return (seed.kind == kind
-                and (kind == SCALARS or seed.count < MEMBERS_MAX or seed.count < SHORT_MEMBERS
-                     and seed.count * size_at(self.program.ints, space) < MEMBERS_MAX * BLOCK)
-                and same_shape(self.program.ints, seed.space, space))
 
     cdef int32_t choose(self, GroupKind kind, int32_t space, int32_t earliest) except -1:
         """The earliest group of this kind and space, not before ``earliest``, that has room."""
@@ -359,10 +352,11 @@ cdef class Fusion:
                     self.add_base(instr.x1, group)
             for k in range(n - 1 if role == STORED else 0, n):
                 x = self.read_by(value, k)
+                if self.reach_of(x, x == value) == DIRECT and self.in_register(self.root_of(x, x == value), group):
+                    continue
                 root = self.root_in(x, group, x == value)
                 operand = self.operand(x, x == value)
-                if operand.scalar or placing and not self.rewritten[root] or (
-                        operand.direct and self.in_register(root, group)):
+                if operand.scalar or placing and not self.rewritten[root]:
                     continue
                 self.add_reader(root, group, operand.window != NULL, operand.offset, operand.strides, self.space_of(value))
             return 0
@@ -419,12 +413,6 @@ cdef class Fusion:
             group = self.choose(BLOCKS, space, earliest)
             self.join(group, value)
         return self.record_reads(value, True) if matters else 0
-
-    cdef int32_t read_by(self, int32_t value, int k) noexcept:
-        """Argument k, or the instruction itself when it is a view or fill in memory: it is read through its own map."""
-        if self.role[value] == MAPPED or self.role[value] == FILLED:
-            return value
-        return arg(&self.program.code[value], self.program.ints, k)
 
     cdef int32_t after_base(self, int32_t store, int32_t earliest, int32_t *chained) noexcept:
         """First group for a store given its base; or the base's own group, when both are stores

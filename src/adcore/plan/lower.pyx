@@ -697,7 +697,7 @@ cdef class Lowering:
 
     cdef int32_t lane_for(self, int32_t value, int32_t group, int32_t space, bint own=False) except -1:
         """The register that holds what is read, loading it when the group has not yet."""
-        cdef int32_t at, head, lane, root = self.fusion.root_in(value, group, own)
+        cdef int32_t at, head, lane, root = self.fusion.root_of(value, own)
         cdef Operand operand
         cdef Loaded *loaded
         cdef Access *access
@@ -707,6 +707,7 @@ cdef class Lowering:
         cdef bint same
         if self.fusion.reach_of(value, own) == DIRECT and self.mark[root] == group and self.fusion.in_register(root, group):
             return self.lane_of[root]
+        root = self.fusion.root_in(value, group, own)
         operand = self.fusion.operand(value, own)
         at = self.first_loaded[root]
         head = self.current_load(at, root, group)

@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import pathlib
+import resource
 import sys
 import time
 
@@ -240,7 +241,19 @@ def scalar_runs(quick):
     yield Row("a recurrence, nothing independent", 1e9 * best(lambda: g(x, w)) / (4 * rounds), "ns an instruction and sweep")
 
 
-SECTIONS = {f.__name__: f for f in (recording, passes, dispatch, blocks, functions, indexed, reductions, scalar_runs)}
+def long_programs(quick):
+    """First calls of a recurrence of so many scalar instructions: a tenth of a million and a million, in time and in memory."""
+    for rounds in (50_000,) if quick else (50_000, 500_000):
+        g = adcore.value_and_grad(lambda x, w, n=rounds: scalars(x, w, n))
+        before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+        g(np.array([0.3]), np.array([0.4]))
+        spent, more = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        engine.clear_plans()
+        yield Row(f"first gradient of {2 * rounds:,} scalar instructions", 1e9 * spent / (2 * rounds), "ns an instruction", None, 1e3)
+        yield Row("    its peak memory above all before", 1024 * more / (2 * rounds), "bytes an instruction")
+
+
+SECTIONS = {f.__name__: f for f in (recording, passes, dispatch, blocks, functions, indexed, reductions, scalar_runs, long_programs)}
 
 
 def main():

@@ -9,6 +9,8 @@ from adcore.passes.reverse import reverse
 from adcore.plan.lower import lower
 from adcore.transforms.recording import Recording
 
+import adcore
+
 X = np.linspace(0.1, 0.9, 24)
 
 
@@ -107,3 +109,21 @@ def test_the_time_to_plan_grows_with_the_length(f, n):
         if ratio < 48.0:  # linear: 16, and caches overflow; quadratic: 256
             return
     raise AssertionError(f"{f.__name__}: 16 times as long a program took {ratio:.0f} times as long")
+
+
+def test_a_long_recurrence_of_scalars_has_the_gradient_that_the_loop_gives_by_hand():
+    n = 100_000
+
+    def f(x):
+        a = x[0]
+        for _ in range(n):
+            a = a * x[1] + 0.5
+        return a
+
+    x = np.array([0.3, 0.999])
+    a, by_start, by_factor = x[0], 1.0, 0.0
+    for _ in range(n):
+        by_start, by_factor, a = by_start * x[1], by_factor * x[1] + a, a * x[1] + 0.5
+    value, gradient = adcore.value_and_grad(f)(x)
+    np.testing.assert_allclose(value, a, rtol=1e-12)
+    np.testing.assert_allclose(gradient, [by_start, by_factor], rtol=1e-9, atol=1e-40)  # 1e5 roundings add up

@@ -355,8 +355,10 @@ cdef class Fusion:
                 if self.reach_of(x, x == value) == DIRECT and self.in_register(self.root_of(x, x == value), group):
                     continue
                 root = self.root_in(x, group, x == value)
+                if self.role[root] == LEAF or placing and not self.rewritten[root]:
+                    continue
                 operand = self.operand(x, x == value)
-                if operand.scalar or placing and not self.rewritten[root]:
+                if operand.scalar:
                     continue
                 self.add_reader(root, group, operand.window != NULL, operand.offset, operand.strides, self.space_of(value))
             return 0

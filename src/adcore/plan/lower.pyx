@@ -12,8 +12,8 @@ from adcore.optable.opcodes cimport (
     AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW,
 )
 from adcore.plan.fuse cimport (
-    BLOCKS, COMPUTED, DIRECT, FILLED, Fusion, LEAF, LoopGroups, MAPPED, Operand, SCALARS, STORED, Seed, fuse,
-    starts_from_base,
+    BLOCKS, COMPUTED, DIRECT, FILLED, Fusion, LEAF, LoopGroups, MAPPED, Operand, SCALARS, STORED, Seed, THROUGH,
+    fuse, starts_from_base,
 )
 from adcore.plan.boxes cimport Box, find_box
 from adcore.plan.extents cimport Extent, extent_of, share, sort_extents
@@ -697,18 +697,29 @@ cdef class Lowering:
 
     cdef int32_t lane_for(self, int32_t value, int32_t group, int32_t space, bint own=False) except -1:
         """The register that holds what is read, loading it when the group has not yet."""
-        cdef int32_t at, head, lane, root = self.fusion.root_of(value, own)
-        cdef Operand operand
+        cdef int32_t lane, root = self.fusion.root_of(value, own)
+        cdef bint viewed
+        if self.fusion.reach_of(value, own) == DIRECT and self.mark[root] == group and self.fusion.in_register(root, group):
+            return self.lane_of[root]
+        viewed = not own and self.fusion.reach[value] == THROUGH and self.fusion.group_of[value] < 0
+        if viewed and self.mark[value] == group:        # the same view again
+            return self.lane_of[value]
+        lane = self.loaded_lane(value, group, space, own)
+        if viewed:
+            self.mark[value] = group
+            self.lane_of[value] = lane
+        return lane
+
+    cdef int32_t loaded_lane(self, int32_t value, int32_t group, int32_t space, bint own) except -1:
+        """The register that something outside the group's registers is loaded into, now or before."""
+        cdef int32_t at, head, lane, root = self.fusion.root_in(value, group, own)
+        cdef Operand operand = self.fusion.operand(value, own)
         cdef Loaded *loaded
         cdef Access *access
         cdef Splat *splat
         cdef const Place *place
         cdef int64_t k
         cdef bint same
-        if self.fusion.reach_of(value, own) == DIRECT and self.mark[root] == group and self.fusion.in_register(root, group):
-            return self.lane_of[root]
-        root = self.fusion.root_in(value, group, own)
-        operand = self.fusion.operand(value, own)
         at = self.first_loaded[root]
         head = self.current_load(at, root, group)
         at = head

@@ -81,3 +81,12 @@ def test_each_table_says_what_it_is():
             "noalias": aliasing == "noalias",
             "isa": ("baseline", "v3", "v4").index(level),
         }
+
+
+@pytest.mark.parametrize("number", range(len(optable.PAIRS)), ids=["_".join(pair) for pair in optable.PAIRS])
+def test_values_of_a_pair_do_not_depend_on_length(number):
+    x = mixture(np.random.default_rng(3), 70)
+    want = probe.pair(LIVE, number, x)
+    for n in range(1, 71):
+        for found, whole in zip(probe.pair(LIVE, number, x[:n]), want, strict=True):
+            assert same_bits(found, whole[:n]), n

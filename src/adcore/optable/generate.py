@@ -14,6 +14,7 @@ from . import N_ELEMENTWISE, NAMES, PAIRS, ROW, ROWS, TEMPLATES, language
 from .language import in_c
 from .phrases import PHRASES
 
+# what is left at the end is computed together with what precedes it: no argument is the result
 MAIN = """
 cdef void main_{name}(rp y, const_rp x1, const_rp x2, const_rp x3, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
@@ -26,11 +27,15 @@ cdef void ew_{name}(rp y, const_rp x1, const_rp x2, const_rp x3, Py_ssize_t n) n
     cdef double[8] b3
     cdef double[8] out
     main_{name}(y, x1, x2, x3, whole)
-    if whole != n:
-        n -= whole
+    if whole == n:
+        return
+    if whole:
+        n -= 8
+        main_{name}(y + n, x1 + n, {second}, {third}, 8)
+    else:
 {tail_in}
         main_{name}(out, b1, b2, b3, 8)
-        memcpy(y + whole, out, n * 8)
+        memcpy(y, out, n * 8)
 
 """
 
@@ -74,12 +79,16 @@ cdef void pair_{name}(rp y, rp z, const_rp x1, Py_ssize_t n) noexcept nogil:
     cdef double[8] first
     cdef double[8] second
     main_{name}(y, z, x1, whole)
-    if whole != n:
-        n -= whole
-        tail_in(b1, x1 + whole, n)
+    if whole == n:
+        return
+    if whole:
+        n -= 8
+        main_{name}(y + n, z + n, x1 + n, 8)
+    else:
+        tail_in(b1, x1, n)
         main_{name}(first, second, b1, 8)
-        memcpy(y + whole, first, n * 8)
-        memcpy(z + whole, second, n * 8)
+        memcpy(y, first, n * 8)
+        memcpy(z, second, n * 8)
 
 """
 
@@ -158,12 +167,14 @@ def kernel(row):
         # element chooses, so a value never depends on its neighbours
         slow = f"ad_safe_{name}({', '.join(a + '[i]' for a in args)})"
         loop = f"    if not {row.narrow}(x1, n):\n        for i in range(n):\n            y[i] = {slow}\n        return\n{loop}"
-    tail = "\n".join(f"        tail_in(b{k + 1}, x{k + 1} + whole, n)" for k in range(n))
+    tail = "\n".join(f"        tail_in(b{k + 1}, x{k + 1}, n)" for k in range(n))
     gathered = ", ".join(f"s[{a}[k]]" for a in args)
     function = f"ad_safe_{name}" if row.narrow else f"c_{name}"
     gather = "\n".join(f"            b{k + 1}[k] = s[x{k + 1}[start + k]]" for k in range(n))
     run = RUN_COSTLY if costly(row.value) else RUN
-    return MAIN.format(name=name, body=loop, tail_in=tail) + run.format(name=name, call=f"{function}({gathered})", gather=gather)
+    second, third = (f"x{k} + n" if k <= n else f"x{k}" for k in (2, 3))  # unused arguments are nowhere
+    loops = MAIN.format(name=name, body=loop, tail_in=tail, second=second, third=third)
+    return loops + run.format(name=name, call=f"{function}({gathered})", gather=gather)
 
 
 def pair_kernel(first, second):

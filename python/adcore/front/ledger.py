@@ -58,8 +58,8 @@ def special_status() -> dict[str, str]:
 
 
 # SciPy's modules that the ledger lists name by name; scipy.special has its own rows above
-SCIPY = ("scipy.linalg", "scipy.signal", "scipy.ndimage", "scipy.spatial.distance", "scipy.interpolate", "scipy.sparse",
-         "scipy.sparse.linalg")  # fmt: skip
+SCIPY = ("scipy.linalg", "scipy.signal", "scipy.ndimage", "scipy.spatial.distance", "scipy.spatial.transform", "scipy.interpolate",
+         "scipy.sparse", "scipy.sparse.linalg")  # fmt: skip
 
 
 def scipy_status(module: str) -> dict[str, str | None]:

@@ -42,6 +42,7 @@ SUBJECTS = {
     "scipy.ndimage": ".scipy_ndimage",
     "scipy.stats": ".scipy_stats",
     "scipy.spatial.distance": ".scipy_distance",
+    "scipy.spatial.transform": ".scipy_rotation",
     "scipy.optimize": "..integrations.optimize",
     "scipy.integrate": "..integrations.integrate",
     "scipy.interpolate": ".scipy_interpolate",
@@ -172,6 +173,10 @@ def instance(value: Any) -> Any:
         from . import scipy_interpolate
 
         return scipy_interpolate.instance(value)
+    if home.startswith("scipy.spatial.transform"):
+        from . import scipy_rotation
+
+        return scipy_rotation.instance(value)
     if type(value).__name__ == "SuperLU":
         from . import scipy_sparse_linalg
 

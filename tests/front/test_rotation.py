@@ -70,10 +70,15 @@ def test_small_angles(size):
 def test_replays_follow_the_argument():
     f = lambda v: np.sum(Rotation.from_rotvec(v).apply(MANY) ** 3)  # noqa: E731
     df = adcore.compile(adcore.value_and_grad(f))
-    for x in (V, 1e-5 * V, -V):
+    for x in (0 * V, V, 1e-5 * V, -V, 3 * V):
         value, g = df(x)
         np.testing.assert_allclose(value, f(x), rtol=1e-12)
         np.testing.assert_allclose(g, adcore.gradient(f, x), rtol=1e-12, atol=1e-12)
+    assert df.recordings == 1
+    angles = adcore.compile(adcore.jacobian(lambda v: Rotation.from_rotvec(v).as_euler("xyz")))
+    for x in (V, 2.5 * V, -2 * V):
+        np.testing.assert_allclose(angles(x), adcore.jacobian(lambda v: Rotation.from_rotvec(v).as_euler("xyz"))(x), rtol=1e-11)
+    assert angles.recordings == 1
 
 
 @pytest.mark.parametrize(

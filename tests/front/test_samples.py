@@ -97,3 +97,46 @@ def test_a_log_posterior_recorded_and_replayed():
         assert f(at)[0] == pytest.approx(log_posterior(at), rel=1e-12)
         check_grads(log_posterior, (at,), order=1)
     assert f.recordings == 1
+
+
+ALIKE, SIGNED = np.full(4, 0.1), np.array([1.0, -2.0, 3.0, 0.5])
+EDGES = {
+    "zscore of one value": (st.zscore, ALIKE),
+    "skew of one value": (st.skew, ALIKE),
+    "kurtosis of one value": (st.kurtosis, ALIKE),
+    "some rows of one value": (lambda x: st.skew(np.outer(np.array([0.0, 1.0]), x) + 1.0, 1), SIGNED),
+    "hmean of negative values": (st.hmean, SIGNED),
+    "pmean of negative values": (lambda x: st.pmean(x, 2.0), SIGNED),
+    "gmean of negative values": (st.gmean, SIGNED),
+    "pmean of power 0": (lambda x: st.pmean(x, 0), X),
+    "first moment": (lambda x: st.moment(x, 1), X),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", EDGES)
+def test_edges_are_scipys(name):
+    f, x = EDGES[name]
+    np.testing.assert_allclose(adcore.vjp(f, x)[0], f(x), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "f, words",
+    [
+        (lambda x: st.moment(x, 2.5), "integral"),
+        (lambda x: st.gmean(x, dtype=np.float32), "dtype"),
+        (lambda x: st.skew(np.outer(x, x), axis=(0, 1)), "axis"),
+        (lambda x: st.pmean(X, x), "power"),
+    ],
+)
+def test_what_would_be_wrong_raises(f, words):
+    with pytest.raises((errors.AdcoreError, ValueError), match=rf"test_samples.py:\d+.*{words}"):
+        adcore.jacobian(f)(X)
+
+
+def test_replays_see_which_samples_are_constant():
+    f = lambda x: st.zscore(x)[0]  # noqa: E731
+    df = adcore.compile(adcore.value_and_grad(f))
+    assert np.isnan(df(ALIKE)[0])
+    np.testing.assert_allclose(df(X[:4])[0], f(X[:4]), rtol=1e-12)
+    assert df.recordings == 1

@@ -21,6 +21,11 @@ AXES = {"x": 0, "y": 1, "z": 2}
 LOCKED = 1e-7  # of the middle Euler angle from where the others are not determined
 
 
+def known(x: Any) -> Any:
+    """What an argument holds now, for SciPy's own refusals: replays take any other values of this shape."""
+    return np.ones(x.shape) if traced.is_traced(x) and not traced.has_values(x) else traced.known_value(x)
+
+
 def compose(p: Any, q: Any) -> Any:
     """The product of quaternions, scalar last."""
     u, v, a, b = p[..., :3], q[..., :3], p[..., 3:], q[..., 3:]
@@ -30,7 +35,7 @@ def compose(p: Any, q: Any) -> Any:
 
 def by_series(s: Any, near: Any, far: Any) -> Any:
     """A function of s = n^2 that is smooth at 0: its series there, and ``far(n)`` elsewhere."""
-    small = np.less(traced.value_of(s), NEAR)
+    small = s < NEAR
     return np.where(small, near(s), far(np.sqrt(np.where(small, 1.0, s))))
 
 
@@ -80,7 +85,7 @@ class Rotation:
         if traced.find_trace(quat) is None:
             return cls.of_plain(plain.Rotation.from_quat(quat, scalar_first=scalar_first))
         q = operand(quat)
-        plain.Rotation.from_quat(dispatch.values(q))  # SciPy's own refusals
+        plain.Rotation.from_quat(known(q))  # SciPy's own refusals
         q = np.roll(q, -1, axis=-1) if scalar_first else q
         return cls.by(q / np.sqrt(squared(q)))
 
@@ -89,7 +94,7 @@ class Rotation:
         if traced.find_trace(rotvec) is None:
             return cls.of_plain(plain.Rotation.from_rotvec(rotvec, degrees))
         v = operand(rotvec)
-        plain.Rotation.from_rotvec(dispatch.values(v))
+        plain.Rotation.from_rotvec(known(v))
         return cls.by(of_vector(v * (math.pi / 180) if degrees else v))
 
     @classmethod
@@ -97,7 +102,7 @@ class Rotation:
         if traced.find_trace(angles) is None:
             return cls.of_plain(plain.Rotation.from_euler(seq, angles, degrees))
         a = operand(angles)
-        shape = plain.Rotation.from_euler(seq, dispatch.values(a)).as_quat().shape
+        shape = plain.Rotation.from_euler(seq, known(a)).as_quat().shape
         a = a * (math.pi / 180) if degrees else a
         if len(seq) == 1:
             return cls.by(elementary(AXES[seq.lower()], np.reshape(a, shape[:-1])))
@@ -156,9 +161,9 @@ class Rotation:
 
     def upright(self) -> Any:
         """The quaternion of the two whose first number of w, x, y, z that is not zero is positive."""
-        q = traced.value_of(self.q)
-        first = np.take_along_axis(np.roll(q, 1, -1), np.argmax(np.roll(q, 1, -1) != 0, axis=-1)[..., None], -1)
-        return self.q * np.where(first < 0, -1.0, 1.0)
+        x, y, z, w = (self.q[..., k] for k in range(4))
+        first = np.where(w != 0, w, np.where(x != 0, x, np.where(y != 0, y, z)))
+        return self.q * np.where(first < 0, -1.0, 1.0)[..., None]
 
     def as_matrix(self) -> Any:
         x, y, z, w = (self.q[..., k] for k in range(4))
@@ -192,7 +197,7 @@ class Rotation:
         if not symmetric:
             a, b, c, d = a - c, b + d, c + w, d - b
         middle = 2 * np.arctan2(np.hypot(c, d), np.hypot(a, b))
-        if dispatch.any_active(self.q) and np.any(np.abs(traced.value_of(middle) - 0.5 * np.pi) >= 0.5 * np.pi - LOCKED):
+        if dispatch.any_active(self.q) and np.any(np.abs(middle - 0.5 * np.pi) >= 0.5 * np.pi - LOCKED):
             raise dispatch.refuse(
                 "scipy.spatial.transform.Rotation.as_euler", "two of its axes are parallel: their angles are not determined"
             )
@@ -202,8 +207,7 @@ class Rotation:
             angles[last] = sign * angles[last]
             angles[1] = middle - 0.5 * np.pi
         found = np.stack([angles[n] for n in range(3)], axis=-1)
-        value = traced.value_of(found)
-        found = found - 2 * np.pi * ((value > np.pi) * 1.0 - (value < -np.pi))
+        found = found - np.where(found > np.pi, 2 * np.pi, 0.0) + np.where(found < -np.pi, 2 * np.pi, 0.0)
         return found * (180 / math.pi) if degrees else found
 
     def magnitude(self) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sp
 
+from ..tracer import array as traced
 from . import dispatch
 from .dispatch import unsupported
 from .linalg import operand
@@ -24,8 +25,14 @@ def statistic(f: Callable[..., Any]) -> Callable[..., Any]:
             raise unsupported(f"scipy.stats.{f.__name__}", f"nan_policy={nan_policy!r}", "leave the NaNs out first")
         a = operand(a)
         dims = a.ndim
+        if kw.get("dtype") is not None:
+            raise unsupported(f"scipy.stats.{f.__name__}", "dtype", "cast the sample with astype")
+        if isinstance(axis, tuple):
+            raise unsupported(f"scipy.stats.{f.__name__}", f"axis={axis!r}", "reshape the sample so that one axis is left")
         if axis is None:
             a, axis = a.reshape(-1), 0
+        if not a.size:
+            raise unsupported(f"scipy.stats.{f.__name__}", "an empty sample", "leave it out")
         found = f(a, axis, *args, **kw)
         if not keepdims:
             return found
@@ -42,6 +49,7 @@ def statistic(f: Callable[..., Any]) -> Callable[..., Any]:
     return f
 
 
+EPS = np.finfo(float).eps  # samples whose deviation is this part of their mean count as constant
 AXIS_AFTER = {"moment": 1, "pmean": 1}  # arguments before the axis, other than the sample
 
 
@@ -53,20 +61,33 @@ def central(a: Any, axis: int, order: int) -> Any:
 def moment(a: Any, axis: int, order: int = 1, *, center: Any = None) -> Any:
     if np.ndim(order):
         raise unsupported("scipy.stats.moment", "several orders", "call it once for each")
-    return central(a, axis, int(order)) if center is None else np.mean((a - center) ** int(order), axis)
+    if dispatch.any_active(order):
+        raise dispatch.refuse("scipy.stats.moment", "it is an integer", "order")
+    n = float(traced.value_of(order))
+    if n != round(n):
+        raise ValueError(f"{traced.where_text()}All elements of `order` must be integral.")
+    if center is None and n == 1:
+        return 0.0 * np.sum(a, axis)
+    return central(a, axis, int(n)) if center is None else np.mean((a - center) ** int(n), axis)
+
+
+def spread(a: Any, axis: int) -> Any:
+    """The variance of samples; NaN for those whose values are all alike, as in SciPy."""
+    variance = central(a, axis, 2)
+    return np.where(variance <= (EPS * np.mean(a, axis)) ** 2, np.nan, variance)
 
 
 @statistic
 def skew(a: Any, axis: int, bias: bool = True) -> Any:
     n = a.shape[axis]
-    found = central(a, axis, 3) / central(a, axis, 2) ** 1.5
+    found = central(a, axis, 3) / spread(a, axis) ** 1.5
     return found if bias or n < 3 else math.sqrt((n - 1.0) * n) / (n - 2.0) * found
 
 
 @statistic
 def kurtosis(a: Any, axis: int, fisher: bool = True, bias: bool = True) -> Any:
     n = a.shape[axis]
-    found = central(a, axis, 4) / central(a, axis, 2) ** 2
+    found = central(a, axis, 4) / spread(a, axis) ** 2
     if not bias and n > 3:
         found = 1.0 / (n - 2) / (n - 3) * ((n**2 - 1.0) * found - 3.0 * (n - 1) ** 2) + 3.0
     return found - 3.0 if fisher else found
@@ -76,6 +97,11 @@ def weighted(a: Any, axis: int, weights: Any) -> Any:
     return np.mean(a, axis) if weights is None else np.average(a, axis, weights)
 
 
+def of_positive(a: Any, axis: int, found: Any) -> Any:
+    """A mean that negative values have none of: NaN there, as in SciPy."""
+    return np.where(np.any(a < 0, axis), np.nan, found)
+
+
 @statistic
 def gmean(a: Any, axis: int, dtype: Any = None, weights: Any = None) -> Any:
     return np.exp(weighted(np.log(a), axis, weights))
@@ -83,12 +109,17 @@ def gmean(a: Any, axis: int, dtype: Any = None, weights: Any = None) -> Any:
 
 @statistic
 def hmean(a: Any, axis: int, dtype: Any = None, *, weights: Any = None) -> Any:
-    return 1.0 / weighted(1.0 / a, axis, weights)
+    return of_positive(a, axis, 1.0 / weighted(1.0 / a, axis, weights))
 
 
 @statistic
 def pmean(a: Any, axis: int, p: Any, *, dtype: Any = None, weights: Any = None) -> Any:
-    return weighted(a**p, axis, weights) ** (1.0 / p)
+    if dispatch.any_active(p) or np.ndim(p):
+        raise unsupported("scipy.stats.pmean", "a power that is differentiated or an array", "write the mean of powers with NumPy")
+    p = traced.value_of(p)
+    if p == 0:
+        return np.exp(weighted(np.log(a), axis, weights))
+    return of_positive(a, axis, weighted(a**p, axis, weights) ** (1.0 / p))
 
 
 @statistic
@@ -109,12 +140,18 @@ def gstd(a: Any, axis: int, ddof: int = 1) -> Any:
 def zmap(scores: Any, compare: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
     if nan_policy != "propagate":
         raise unsupported("scipy.stats.zmap or zscore", f"nan_policy={nan_policy!r}", "leave the NaNs out first")
+    if isinstance(axis, tuple):
+        raise unsupported("scipy.stats.zmap or zscore", f"axis={axis!r}", "reshape the sample so that one axis is left")
     scores, compare = operand(scores), operand(compare)
-    return (scores - np.mean(compare, axis, keepdims=True)) / np.std(compare, axis, ddof=ddof, keepdims=True)
+    mean, deviation = np.mean(compare, axis, keepdims=True), np.std(compare, axis, ddof=ddof, keepdims=True)
+    return (scores - mean) / deviation
 
 
 def zscore(a: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
-    return zmap(a, a, axis, ddof, nan_policy)
+    scores = zmap(a, a, axis, ddof, nan_policy)
+    a = operand(a)
+    alike = np.std(a, axis, ddof=ddof, keepdims=True) <= np.abs(EPS * np.mean(a, axis, keepdims=True))
+    return np.where(alike, np.nan, scores)
 
 
 def entropy(pk: Any, qk: Any = None, base: Any = None, axis: int = 0, *, nan_policy: str = "propagate", keepdims: bool = False) -> Any:

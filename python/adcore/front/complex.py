@@ -498,7 +498,7 @@ def ufunc_call(uf: np.ufunc, inputs: Sequence[Any]) -> Any:
     if uf is np.vecdot:
         return function(np.vecdot, tuple(inputs), {})
     if any_active(list(inputs)):
-        raise refuse(f"{'np' if hasattr(np, uf.__name__) else 'scipy.special'}.{uf.__name__} of complex values")
+        raise refuse(f"{dispatch.ufunc_name(uf)} of complex values")
     return uf(*values(list(inputs)))
 
 
@@ -776,7 +776,7 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if func in BILINEAR:
         return bilinear(func, *args, **kwargs)
     if func not in dispatch.ON_VALUES and (any_active(args) or any_active(kwargs)):
-        raise refuse(f"{(func.__module__ or 'numpy').replace('numpy', 'np', 1)}.{func.__name__} of complex values")
+        raise refuse(f"{dispatch.name_of(func)} of complex values")
     return func(*values(args), **values(kwargs))
 
 
@@ -832,14 +832,8 @@ ALL = object()
 
 
 def named(names: str) -> list[Any]:
-    """NumPy's functions of these names."""
-    found = []
-    for name in names.split():
-        f: Any = np
-        for part in name.split("."):
-            f = getattr(f, part)
-        found.append(f)
-    return found
+    """NumPy's functions of these names, as far as this NumPy has them."""
+    return [f for f in map(dispatch.named, names.split()) if f is not None]
 
 
 # functions that are linear with real coefficients -> the arguments in which they are

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -138,6 +139,17 @@ def name_of(func: Any) -> str:
     return f"{(func.__module__ or 'numpy').replace('numpy', 'np', 1)}.{func.__name__}"
 
 
+def ufunc_name(uf: np.ufunc) -> str:
+    """A ufunc of NumPy, of scipy.special or of another library as users write it."""
+    homes = (("np", np), ("scipy.special", sys.modules.get("scipy.special")))
+    return next((f"{home}.{uf.__name__}" for home, m in homes if getattr(m, uf.__name__, None) is uf), uf.__name__)
+
+
+def known(x: Any) -> Any:
+    """The value of an argument, where it has one already: to find mistakes, not to branch on; else None."""
+    return x if not traced.is_traced(x) else traced.known_value(x) if traced.has_values(x) else None
+
+
 def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``__array_function__`` does."""
     load()
@@ -235,7 +247,7 @@ def call(uf: np.ufunc, inputs: tuple[Any, ...], kwargs: Any = None) -> Any:
             inputs = tuple(traced.asarray(x) if traced.find_trace(x) is not None else x for x in inputs)
         return traced.elementwise(row, *inputs)
     if name not in UFUNCS_ON_VALUES and any_active(inputs):
-        raise refuse(f"np.{name}" if hasattr(np, name) else name, REFUSED.get(name, ""))
+        raise refuse(ufunc_name(uf), REFUSED.get(name, ""))
     return uf(*values(inputs))
 
 

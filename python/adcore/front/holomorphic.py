@@ -26,13 +26,8 @@ BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 
 TWO_BY_ROOT_PI = 2.0 / math.sqrt(math.pi)
 
 
-def of(name: str) -> Callable[..., Any]:
-    """A function of scipy.special of complex values that are recorded."""
-    return lambda z: recorded(name, z)
-
-
 DERIVATIVES: dict[str, Derivative] = {
-    "wofz": lambda z, y: 1j * TWO_BY_ROOT_PI - 2.0 * z * y,
+    "wofz": special.dwofz,
     "erf": lambda z, y: TWO_BY_ROOT_PI * np.exp(-z * z),
     "erfc": lambda z, y: -TWO_BY_ROOT_PI * np.exp(-z * z),
     "erfi": lambda z, y: TWO_BY_ROOT_PI * np.exp(z * z),
@@ -40,8 +35,8 @@ DERIVATIVES: dict[str, Derivative] = {
     "dawsn": lambda z, y: 1.0 - 2.0 * z * y,
     "exp1": lambda z, y: -np.exp(-z) / z,
     "expi": lambda z, y: np.exp(z) / z,
-    "gamma": lambda z, y: y * of("psi")(z),
-    "loggamma": lambda z, y: of("psi")(z),
+    "gamma": lambda z, y: y * recorded("psi", z),
+    "loggamma": lambda z, y: recorded("psi", z),
 }
 ALSO_OF_REAL = ("wofz",)  # complex there as well
 
@@ -95,6 +90,6 @@ def recorded(name: str, z: Any, order: int = 0) -> Any:
     return y if shape else y[0]
 
 
-complex.ELEMENTWISE.update({name: functools.partial(recorded, name) for name in (*DERIVATIVES, "psi", "digamma")})
-complex.ELEMENTWISE["digamma"] = functools.partial(recorded, "psi")
+complex.ELEMENTWISE.update({name: functools.partial(recorded, name) for name in (*DERIVATIVES, "psi")})
+complex.ELEMENTWISE["digamma"] = complex.ELEMENTWISE["psi"]
 UFUNCS.update({name: functools.partial(recorded, name) for name in ALSO_OF_REAL})

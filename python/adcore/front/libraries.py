@@ -51,14 +51,22 @@ SUBJECTS = {
 }
 
 
+# modules whose objects have stand-ins: distributions, interpolants, rotations
+INSTANCES = ("scipy.stats", "scipy.interpolate", "scipy.spatial.transform")
+
+
+def subject(module: str) -> Any:
+    """Our file for one of SciPy's modules."""
+    return importlib.import_module(SUBJECTS[module], __package__)
+
+
 @functools.cache
 def table(module: str) -> Table:
     """The table of one of SciPy's modules."""
     dispatch.load()
-    subject = SUBJECTS.get(module)
-    if subject is None:
+    if module not in SUBJECTS:
         return NOTHING
-    front = importlib.import_module(subject, __package__)
+    front = subject(module)
     return Table(front.REBOUND, getattr(front, "ON_VALUES", frozenset()), getattr(front, "REFUSED", {}))
 
 
@@ -165,18 +173,9 @@ def instance(value: Any) -> Any:
     home = str(type(value).__module__)
     if bases.belongs(home):
         return bases.instance(value)
-    if home.startswith("scipy.stats."):
-        from . import scipy_stats
-
-        return scipy_stats.instance(value)
-    if home.startswith("scipy.interpolate."):
-        from . import scipy_interpolate
-
-        return scipy_interpolate.instance(value)
-    if home.startswith("scipy.spatial.transform"):
-        from . import scipy_rotation
-
-        return scipy_rotation.instance(value)
+    for module in INSTANCES:
+        if home.startswith(module):
+            return subject(module).instance(value)
     if type(value).__name__ == "SuperLU":
         from . import scipy_sparse_linalg
 

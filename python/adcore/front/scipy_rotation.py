@@ -21,9 +21,10 @@ AXES = {"x": 0, "y": 1, "z": 2}
 LOCKED = 1e-7  # of the middle Euler angle from where the others are not determined
 
 
-def known(x: Any) -> Any:
-    """What an argument holds now, for SciPy's own refusals: replays take any other values of this shape."""
-    return np.ones(x.shape) if traced.is_traced(x) and not traced.has_values(x) else traced.known_value(x)
+def refused_by_scipy(maker: Any, *args: Any) -> Any:
+    """SciPy's rotation of what the arguments hold now, for its own refusals: replays take any other values of these shapes."""
+    found = [np.ones(x.shape) if traced.is_traced(x) and dispatch.known(x) is None else dispatch.known(x) for x in args]
+    return maker(*found)
 
 
 def compose(p: Any, q: Any) -> Any:
@@ -83,9 +84,9 @@ class Rotation:
     @classmethod
     def from_quat(cls, quat: Any, *, scalar_first: bool = False) -> Rotation:
         if traced.find_trace(quat) is None:
-            return cls.of_plain(plain.Rotation.from_quat(quat, scalar_first=scalar_first))
+            return cls.of_plain(plain.Rotation.from_quat(np.roll(quat, -1, axis=-1) if scalar_first else quat))
         q = operand(quat)
-        plain.Rotation.from_quat(known(q))  # SciPy's own refusals
+        refused_by_scipy(plain.Rotation.from_quat, q)
         q = np.roll(q, -1, axis=-1) if scalar_first else q
         return cls.by(q / np.sqrt(squared(q)))
 
@@ -94,7 +95,7 @@ class Rotation:
         if traced.find_trace(rotvec) is None:
             return cls.of_plain(plain.Rotation.from_rotvec(rotvec, degrees))
         v = operand(rotvec)
-        plain.Rotation.from_rotvec(known(v))
+        refused_by_scipy(plain.Rotation.from_rotvec, v)
         return cls.by(of_vector(v * (math.pi / 180) if degrees else v))
 
     @classmethod
@@ -102,7 +103,7 @@ class Rotation:
         if traced.find_trace(angles) is None:
             return cls.of_plain(plain.Rotation.from_euler(seq, angles, degrees))
         a = operand(angles)
-        shape = plain.Rotation.from_euler(seq, known(a)).as_quat().shape
+        shape = refused_by_scipy(plain.Rotation.from_euler, seq, a).as_quat().shape
         a = a * (math.pi / 180) if degrees else a
         if len(seq) == 1:
             return cls.by(elementary(AXES[seq.lower()], np.reshape(a, shape[:-1])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,40 +17,44 @@ from .linalg import operand
 REBOUND: dict[str, Any] = {}
 
 
+AXIS_AFTER = {"moment": 1, "pmean": 1}  # arguments before the axis, other than the sample
+
+
+def checked(name: str, axis: Any, nan_policy: str) -> None:
+    """Refuse what no function of samples follows here."""
+    if nan_policy != "propagate":
+        raise unsupported(f"scipy.stats.{name}", f"nan_policy={nan_policy!r}", "leave the NaNs out first")
+    if isinstance(axis, tuple):
+        raise unsupported(f"scipy.stats.{name}", f"axis={axis!r}", "reshape the sample so that one axis is left")
+
+
 def statistic(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function of a sample along an axis; None is the sample as one row. ``keepdims`` and ``nan_policy`` are common to all."""
+    name = f.__name__
+    before = AXIS_AFTER.get(name, 0)
 
-    def of(a: Any, *args: Any, axis: Any = 0, nan_policy: str = "propagate", keepdims: bool = False, **kw: Any) -> Any:
-        if nan_policy != "propagate":
-            raise unsupported(f"scipy.stats.{f.__name__}", f"nan_policy={nan_policy!r}", "leave the NaNs out first")
+    def of(a: Any, *args: Any, nan_policy: str = "propagate", keepdims: bool = False, **kw: Any) -> Any:
+        axis = args[before] if len(args) > before else kw.pop("axis", 0)
+        args = (*args[:before], *args[before + 1 :])
+        checked(name, axis, nan_policy)
+        if kw.get("dtype") is not None:
+            raise unsupported(f"scipy.stats.{name}", "dtype", "cast the sample with astype")
         a = operand(a)
         dims = a.ndim
-        if kw.get("dtype") is not None:
-            raise unsupported(f"scipy.stats.{f.__name__}", "dtype", "cast the sample with astype")
-        if isinstance(axis, tuple):
-            raise unsupported(f"scipy.stats.{f.__name__}", f"axis={axis!r}", "reshape the sample so that one axis is left")
         if axis is None:
             a, axis = a.reshape(-1), 0
         if not a.size:
-            raise unsupported(f"scipy.stats.{f.__name__}", "an empty sample", "leave it out")
+            raise unsupported(f"scipy.stats.{name}", "an empty sample", "leave it out")
         found = f(a, axis, *args, **kw)
         if not keepdims:
             return found
         return np.expand_dims(found, axis) if np.ndim(found) == dims - 1 else np.reshape(found, (1,) * dims)
 
-    def with_axis(a: Any, *args: Any, **kw: Any) -> Any:
-        first = AXIS_AFTER.get(f.__name__, 0)
-        if len(args) > first:
-            kw["axis"] = args[first]
-            args = (*args[:first], *args[first + 1 :])
-        return of(a, *args, **kw)
-
-    REBOUND[f.__name__] = with_axis
+    REBOUND[name] = of
     return f
 
 
 EPS = np.finfo(float).eps  # samples whose deviation is this part of their mean count as constant
-AXIS_AFTER = {"moment": 1, "pmean": 1}  # arguments before the axis, other than the sample
 
 
 def central(a: Any, axis: int, order: int) -> Any:
@@ -137,26 +141,26 @@ def gstd(a: Any, axis: int, ddof: int = 1) -> Any:
     return np.exp(np.std(np.log(a), axis, ddof=ddof))
 
 
-def zmap(scores: Any, compare: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
-    if nan_policy != "propagate":
-        raise unsupported("scipy.stats.zmap or zscore", f"nan_policy={nan_policy!r}", "leave the NaNs out first")
-    if isinstance(axis, tuple):
-        raise unsupported("scipy.stats.zmap or zscore", f"axis={axis!r}", "reshape the sample so that one axis is left")
-    scores, compare = operand(scores), operand(compare)
+def scored(scores: Any, compare: Any, axis: Any, ddof: int) -> tuple[Any, Any, Any]:
+    """Scores by the mean and the deviation of a sample, and those two."""
     mean, deviation = np.mean(compare, axis, keepdims=True), np.std(compare, axis, ddof=ddof, keepdims=True)
-    return (scores - mean) / deviation
+    return (scores - mean) / deviation, mean, deviation
+
+
+def zmap(scores: Any, compare: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
+    checked("zmap", axis, nan_policy)
+    return scored(operand(scores), operand(compare), axis, ddof)[0]
 
 
 def zscore(a: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
-    scores = zmap(a, a, axis, ddof, nan_policy)
+    checked("zscore", axis, nan_policy)
     a = operand(a)
-    alike = np.std(a, axis, ddof=ddof, keepdims=True) <= np.abs(EPS * np.mean(a, axis, keepdims=True))
-    return np.where(alike, np.nan, scores)
+    scores, mean, deviation = scored(a, a, axis, ddof)
+    return np.where(deviation <= np.abs(EPS * mean), np.nan, scores)
 
 
 def entropy(pk: Any, qk: Any = None, base: Any = None, axis: int = 0, *, nan_policy: str = "propagate", keepdims: bool = False) -> Any:
-    if nan_policy != "propagate":
-        raise unsupported("scipy.stats.entropy", f"nan_policy={nan_policy!r}", "leave the NaNs out first")
+    checked("entropy", axis, nan_policy)
     p = operand(pk)
     p = p / np.sum(p, axis, keepdims=True)
     if qk is None:
@@ -168,42 +172,34 @@ def entropy(pk: Any, qk: Any = None, base: Any = None, axis: int = 0, *, nan_pol
     return found if base is None else found / np.log(base)
 
 
-class Found(tuple[Any, ...]):
-    """The result of a test or a fit: numbers by position and by name; those without a derivative are refused when they are read."""
+class Found:
+    """The result of a test or a fit, in the order of SciPy's: what is recorded, then names without a derivative here."""
 
-    names: tuple[str, ...]
-    name: str
-
-    @classmethod
-    def of(cls, name: str, **numbers: Any) -> Found:
-        made = cls(numbers.values())
-        made.name, made.names = name, tuple(numbers)
-        return made
+    def __init__(self, of: str, recorded: dict[str, Any], others: tuple[str, ...]) -> None:
+        self.of, self.recorded, self.names = of, recorded, (*recorded, *others)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
-        if name in self.names:
-            return self[self.names.index(name)]
-        raise dispatch.refuse(f"scipy.stats.{self.name}(...).{name}", "only " + ", ".join(self.names) + " are recorded")
+        if name in self.recorded:
+            return self.recorded[name]
+        raise dispatch.refuse(f"scipy.stats.{self.of}(...).{name}", f"take {', '.join(self.recorded)} of the result")
 
-
-class WithPvalue(Found):
-    """A statistic and its p-value, which has no derivative here."""
+    def __len__(self) -> int:
+        return len(self.names)
 
     def __getitem__(self, key: Any) -> Any:
-        if key in (1, -1):
-            return self.pvalue
-        return tuple.__getitem__(self, key)
+        found = self.names[key]
+        return tuple(getattr(self, name) for name in found) if isinstance(found, tuple) else getattr(self, found)
 
-    def __iter__(self) -> Any:
-        raise dispatch.refuse(f"scipy.stats.{self.name}(...).pvalue", "take .statistic of the result")
+    def __iter__(self) -> Iterator[Any]:
+        return (getattr(self, name) for name in self.names)
 
 
 def pearsonr(x: Any, y: Any, *, alternative: str = "two-sided", method: Any = None, axis: int = 0) -> Any:
     x, y = (v - np.mean(v, axis, keepdims=True) for v in (operand(x), operand(y)))
     r = np.sum(x * y, axis) / np.sqrt(np.sum(x * x, axis) * np.sum(y * y, axis))
-    return WithPvalue.of("pearsonr", statistic=r)
+    return Found("pearsonr", {"statistic": r}, ("pvalue",))
 
 
 def linregress(x: Any, y: Any = None, alternative: str = "two-sided") -> Any:
@@ -213,14 +209,8 @@ def linregress(x: Any, y: Any = None, alternative: str = "two-sided") -> Any:
     dx, dy = x - np.mean(x), y - np.mean(y)
     xx, xy, yy = np.sum(dx * dx), np.sum(dx * dy), np.sum(dy * dy)
     slope = xy / xx
-    return Fit.of("linregress", slope=slope, intercept=np.mean(y) - slope * np.mean(x), rvalue=xy / np.sqrt(xx * yy))
-
-
-class Fit(Found):
-    """Slope, intercept and correlation; SciPy's result has a p-value and a standard error after them."""
-
-    def __iter__(self) -> Any:
-        raise dispatch.refuse("scipy.stats.linregress(...).pvalue", "take .slope, .intercept and .rvalue of the result")
+    fit = {"slope": slope, "intercept": np.mean(y) - slope * np.mean(x), "rvalue": xy / np.sqrt(xx * yy)}
+    return Found("linregress", fit, ("pvalue", "stderr"))
 
 
 def boxcox(x: Any, lmbda: Any = None, alpha: Any = None, optimizer: Any = None) -> Any:

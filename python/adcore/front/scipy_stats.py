@@ -285,16 +285,11 @@ class OnSimplex(Distribution):
         return found if name.startswith("log") else np.exp(found)
 
 
-def as_known(x: Any) -> Any:
-    """The value of an argument, where it is known without asking for it: to find mistakes, not to branch on; else None."""
-    return x if not traced.is_traced(x) else traced.known_value(x) if traced.has_values(x) else None
-
-
 def log_dirichlet(x: Any, alpha: Any) -> Any:
     x, alpha = linalg.operand(x), linalg.operand(alpha)
     if x.shape[0] + 1 == alpha.shape[0]:  # the last proportion is what the others leave
         x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
-    known = as_known(x)
+    known = dispatch.known(x)
     if known is not None and not np.allclose(np.sum(known, axis=0), 1.0, rtol=0.0, atol=1e-9):
         raise ValueError(f"{traced.where_text()}The input vector 'x' must lie within the normal simplex.")
     powers = (alpha - 1.0).reshape(-1, *(1,) * (x.ndim - 1))

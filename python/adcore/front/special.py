@@ -429,12 +429,17 @@ def dboxcox(x: Any, lam: Any) -> Any:
     return t * t * dexprel(lam * t)
 
 
+def dwofz(z: Any, w: Any) -> Any:
+    """The derivative of Faddeeva's function w(z) (DLMF 7.10.2)."""
+    return 2j / math.sqrt(math.pi) - 2.0 * z * w
+
+
 def dvoigt(x: Any, sigma: Any, gamma: Any, by: float) -> Any:
-    """A derivative of Re(w(z))/(sigma sqrt(2 pi)), z = (x + i gamma)/(sigma sqrt(2)), where w' = 2i/sqrt(pi) - 2 z w."""
+    """A derivative of Re(w(z))/(sigma sqrt(2 pi)), z = (x + i gamma)/(sigma sqrt(2))."""
     scale = 1.0 / (sigma * math.sqrt(2.0))
     z = (x + 1j * gamma) * scale
     w = function_of("wofz")(z)
-    dw = 2j / math.sqrt(math.pi) - 2.0 * z * w
+    dw = dwofz(z, w)
     by_sigma = -(w + z * dw).real / sigma
     return (dw.real * scale, by_sigma, -dw.imag * scale)[int(by)] * scale / math.sqrt(math.pi)
 

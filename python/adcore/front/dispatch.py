@@ -28,13 +28,16 @@ REFUSED_MODULES: dict[str, str] = {}
 
 
 def implements(*functions: Any, any_kind: bool = False) -> Callable[[Any], Any]:
-    """Register the decorated function for these functions of NumPy, on real arrays or on those of any kind."""
+    """Register the decorated function for these functions of NumPy, on real arrays or on those of any kind.
+
+    A function that not every NumPy we support has is given by its name.
+    """
+    here = [f for f in (named(f) if isinstance(f, str) else f for f in functions) if f is not None]
 
     def register(ours: Any) -> Any:
-        for f in functions:
-            TABLE[f] = ours
+        TABLE.update(dict.fromkeys(here, ours))
         if any_kind:
-            ANY_KIND.update(functions)
+            ANY_KIND.update(here)
         return ours
 
     return register

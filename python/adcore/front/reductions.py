@@ -210,8 +210,8 @@ def cumulative(f: Any, first: float) -> Any:
     return of
 
 
-TABLE[np.cumulative_sum] = cumulative(cumsum, 0.0)
-TABLE[np.cumulative_prod] = cumulative(cumprod, 1.0)
+implements("cumulative_sum")(cumulative(cumsum, 0.0))
+implements("cumulative_prod")(cumulative(cumprod, 1.0))
 
 
 @implements(np.ptp)

@@ -14,7 +14,7 @@ from .. import errors, trees
 from ..tracer import array as traced
 from ..tracer import pieces
 from . import complex, memory
-from .dispatch import ATTRIBUTES, METHODS, TABLE, any_active, implements, named, on_values, store, unsupported, values
+from .dispatch import ATTRIBUTES, METHODS, TABLE, any_active, implements, on_values, store, unsupported, values
 
 
 def arr(x: Any) -> Any:
@@ -672,7 +672,7 @@ def resize(a: Any, new_shape: Any) -> Any:
     return flat[np.arange(math.prod(shape)) % flat.shape[0]].reshape(shape)
 
 
-@implements(*filter(None, [named("unstack")]))  # NumPy 2.1 has it
+@implements("unstack")
 def unstack(x: Any, /, *, axis: int = 0) -> Any:
     return tuple(moveaxis(x, axis, 0))
 

@@ -28,6 +28,13 @@ def tests(session):
     session.run("python", "-P", "-m", "pytest", *session.posargs)
 
 
+@nox.session(python="3.10")
+def oldest(session):
+    """The suite with the oldest Python, NumPy and SciPy that pyproject.toml admits."""
+    session.install(".[test]", "numpy==2.2.*", "scipy==1.15.*")
+    session.run("python", "-P", "-m", "pytest", *session.posargs)
+
+
 @nox.session
 def debug(session):
     """The suite on a build with Cython's checks on and the verifier between passes."""

@@ -229,7 +229,7 @@ def test_no_name_is_without_a_case(module, cases):
     assert sorted(name for name, status in known.items() if status == "recorded") == sorted(set(cases) - {"operators"})
 
 
-@pytest.mark.parametrize("name", scipy_sparse_linalg.REFUSED)
+@pytest.mark.parametrize("name", [name for name in scipy_sparse_linalg.REFUSED if hasattr(spla, name)])
 def test_refusals_say_what_and_where(name):
     def f(v):
         return getattr(spla, name)(regular(v), v[:4])

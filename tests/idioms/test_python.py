@@ -136,16 +136,23 @@ def more_functions_of_math(P):
         + P[3]
         - 0.3 * (P[3].real // 0.3)
         + P[4] * 8
-        + P[5] ** (1 / 3)
-        + 2 ** P[0]
+        + P[5] ** 0.5
+        + np.expm1(P[0])
     ),
 )
 def math_of_products_and_angles(P):
     s = math.prod([P[0], P[1], 2.0]) + math.prod(P[:3]) + math.degrees(P[0]) + math.radians(P[1]) + math.copysign(P[2], -1.0)
     s += math.fmod(P[3], 0.3) + math.ldexp(P[4], 3)
     if math.isclose(P[0], P[0]) and not math.isnan(P[1]) and math.isfinite(P[2]):
-        s += math.cbrt(P[5]) + math.exp2(P[0])
+        s += math.sqrt(P[5]) + math.expm1(P[0])
     return s
+
+
+if hasattr(math, "cbrt"):  # Python 3.11
+
+    @idiom(P, same_as=lambda P: P[5] ** (1 / 3) + 2 ** P[0])
+    def math_of_cubes_and_twos(P):
+        return math.cbrt(P[5]) + math.exp2(P[0])
 
 
 @idiom(0.4)

@@ -10,6 +10,7 @@ refused("its arguments are integers", "ravel_multi_index", "unravel_index")
 refused("its arguments are dates", "busday_count", "busday_offset", "is_busday", "datetime_as_string")
 refused("roots may be complex, and multiple ones have no derivative: use np.linalg.eigvals of the companion matrix", "roots")
 refused("its result is complex", "sort_complex")
+refused("NumPy has dropped it: use np.isin", "in1d")
 refused("it makes arrays from indices alone: call the function on np.indices(...)", "fromfunction")
 refused("write it with np.polyval", *(f"polynomial.polynomial.{name}" for name in ("polyval2d", "polygrid2d", "polyvalnd", "polygridnd")))
 REFUSED_MODULES.update(

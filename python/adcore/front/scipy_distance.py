@@ -131,7 +131,7 @@ def jensenshannon(p: Any, q: Any, base: Any = None, *, axis: int = 0, keepdims: 
 REBOUND |= {"cdist": cdist, "pdist": pdist, "squareform": squareform, "jensenshannon": jensenshannon}
 BOOLEAN = "its arguments are boolean"
 REFUSED = {
-    **dict.fromkeys("dice jaccard rogerstanimoto russellrao sokalsneath yule".split(), BOOLEAN),
+    **dict.fromkeys("dice jaccard kulczynski1 rogerstanimoto russellrao sokalmichener sokalsneath yule".split(), BOOLEAN),
     "hamming": "it counts differences",
     "directed_hausdorff": "use max and min of cdist",
 }

@@ -386,7 +386,8 @@ def make_smoothing_spline(x: Any, y: Any, w: Any = None, lam: Any = None, *, axi
     if differentiated((x, y, w, lam)):
         name = next(name for name, v in (("x", x), ("y", y), ("w", w), ("lam", lam)) if differentiated(v))
         raise dispatch.refuse("scipy.interpolate.make_smoothing_spline", "use make_lsq_spline with fixed knots", name)
-    return instance(plain.make_smoothing_spline(*dispatch.values([x, y, w, lam]), axis=axis))
+    where = {"axis": axis} if axis else {}  # SciPy 1.15 has no other
+    return instance(plain.make_smoothing_spline(*dispatch.values([x, y, w, lam]), **where))
 
 
 # -- FITPACK's names ---------------------------------------------------------------------------------------------------
@@ -748,7 +749,8 @@ class RectBivariateSpline:
     def __init__(self, x: Any, y: Any, z: Any, bbox: Any = (None,) * 4, kx: int = 3, ky: int = 3, s: Any = 0, maxit: int = 20) -> None:
         self.made: Any = None
         if not met(x, y, z, bbox):
-            self.take(plain.RectBivariateSpline(x, y, z, list(bbox), kx, ky, s, maxit))
+            more = {} if maxit == 20 else {"maxit": maxit}  # SciPy 1.15 takes none
+            self.take(plain.RectBivariateSpline(x, y, z, list(bbox), kx, ky, s, **more))
             return
         if s:
             raise unsupported("scipy.interpolate.RectBivariateSpline", f"s={s}", "its knots depend on the data: use s=0")

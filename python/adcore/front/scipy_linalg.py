@@ -1049,6 +1049,7 @@ REFUSED: dict[str, str] = {
     "expm_cond": "a condition number has kinks nobody has written: use expm_frechet",
     "funm": "it takes any function: use expm, logm, sqrtm, or np.linalg.eig",
     "hessenberg": "a Hessenberg form is not unique: use np.linalg.eig",
+    "kron": "SciPy has dropped it: use np.kron",
     "ldl": "its pivots are blocks: use cholesky or lu",
     "matrix_balance": "its scales are powers of 2 that jump",
     "null_space": BASIS,

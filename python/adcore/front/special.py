@@ -386,6 +386,7 @@ refused(
     "kolmogi kolmogorov log_wright_bessel lpmv ncfdtr ncfdtri ncfdtridfd ncfdtridfn ncfdtrinc nctdtr nctdtridf nctdtrinc nctdtrit "
     "nbdtrik nbdtrin nrdtrimn nrdtrisd pbvv pbwa pdtrik smirnov smirnovi stdtridf wright_bessel",
 )
+refused("SciPy has replaced it: use sph_harm_y", "sph_harm")
 refused("Mathieu functions have no derivatives here", "mathieu_a mathieu_b mathieu_cem mathieu_modcem1 mathieu_modcem2 mathieu_modsem1 "
         "mathieu_modsem2 mathieu_sem")  # fmt: skip
 refused(

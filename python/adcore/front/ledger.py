@@ -12,6 +12,7 @@ import numpy.fft
 import numpy.lib.recfunctions
 import numpy.polynomial
 import numpy.strings
+import scipy.special
 from numpy.testing.overrides import get_overridable_numpy_array_functions, get_overridable_numpy_ufuncs
 
 from ..tracer import array as traced
@@ -50,11 +51,12 @@ def ufunc_status(uf: Any) -> str:
 
 
 def special_status() -> dict[str, str]:
-    """The functions of scipy.special that adcore knows, and what it does with them."""
+    """The functions of the installed scipy.special that adcore knows, and what it does with them."""
     rows = {row.of: "recorded" for row in special.TABLE.values() if row.of not in special.OWN}
     found = dict.fromkeys(special.REFUSED, "refused") | dict.fromkeys(special.REBOUND, "recorded") | rows
     found |= dict.fromkeys([*IN_TABLE, "cbrt", "exp2", "expm1", "log1p", "ndtr", "psi", *holomorphic.ALSO_OF_REAL], "recorded")
-    return dict(sorted((found | {"gammasgn": "values", "round": "values"}).items()))
+    found |= {"gammasgn": "values", "round": "values"}
+    return {name: found[name] for name in sorted(found) if hasattr(scipy.special, name)}
 
 
 # SciPy's modules that the ledger lists name by name; scipy.special has its own rows above

@@ -1,9 +1,10 @@
 """Time gradients: the problems, adcore and its peers, interleaved in one run, and what is asked for beside what was found.
 
 Usage: ``python bench/run.py [--quick | --all] [--problems gmm ode] [--peers adcore jax] [--repeat 20] [--threads 1] [--memory]
-[--json FILE]``. ``--all`` has every size, peak memory where it is bounded and two threads where there are two, and ends within a
-quarter of an hour; ``--quick`` ends within two minutes and leaves out the slowest tools. Peers that are not installed are left out,
-and the output says so.
+[--cold] [--json FILE]``. Short calls are repeated for a few milliseconds before the next peer has its turn, as an optimiser repeats
+them; with ``--cold`` the peers take turns call by call, and each finds the caches full of the others' data. ``--all`` has every size,
+peak memory where it is bounded and two threads where there are two, and ends within a quarter of an hour; ``--quick`` ends within two
+minutes and leaves out the slowest tools. Peers that are not installed are left out, and the output says so.
 """
 
 import argparse
@@ -26,6 +27,7 @@ ALL = (*DEFAULT, *LARGE, *MATRICES, *SCALAR)
 ON_TWO_THREADS = ("elementwise:1000", "elementwise:100000", "elementwise:10000000")
 # seconds that a peer may spend on repetitions of a problem, and more than which a call is long enough to stand alone
 BUDGET, LONG = 1.5, 3.0
+BURST = 5e-3  # seconds of calls of one peer in a turn
 SLOW = ("torch", "autograd")
 
 
@@ -39,6 +41,7 @@ def arguments():
     parser.add_argument("--repeat", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--memory", action="store_true", help="also the peak memory of each, in a process of its own")
+    parser.add_argument("--cold", action="store_true", help="one call of each peer in a turn")
     parser.add_argument("--json", type=pathlib.Path)
     return parser.parse_args()
 
@@ -53,10 +56,12 @@ def limit_threads(n):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
 
 
-def timed(call):
+def timed(call, repeat=1):
+    """Seconds a call, and the result of the last one."""
     start = time.perf_counter()
-    result = call()
-    return time.perf_counter() - start, result
+    for _ in range(repeat):
+        result = call()
+    return (time.perf_counter() - start) / repeat, result
 
 
 def error(gradients, reference):
@@ -80,10 +85,11 @@ def warmed(names):
     return known
 
 
-def measured(p, known, most, budget):
+def measured(p, known, most, budget, burst):
     """For each peer that can do a problem: seconds of the first call and of later ones, and the error of its gradient.
 
-    The first call is everything a user waits for: set-up, compilation, one gradient.
+    The first call is everything a user waits for: set-up, compilation, one gradient. Later ones are timed in turns of
+    ``burst`` seconds.
     """
     calls, out, reference = {}, {}, None
     for name, makers in known.items():
@@ -102,10 +108,11 @@ def measured(p, known, most, budget):
             out[name]["error"] = error(gradients, reference)
     once = {name: timed(call)[0] for name, call in calls.items()}
     turns = {name: 1 if t > LONG else max(3, min(most, int(budget / t))) for name, t in once.items()}
+    repeats = {name: max(1, int(burst / t)) for name, t in once.items()}
     for turn in range(max(turns.values(), default=0)):
         for name, call in calls.items():
             if turn < turns[name]:
-                out[name]["times"].append(timed(call)[0])
+                out[name]["times"].append(timed(call, repeats[name])[0])
     for row in out.values():
         row["best"], row["median"] = min(row["times"]), sorted(row["times"])[len(row["times"]) // 2]
         del row["times"]
@@ -162,7 +169,7 @@ def main():
     most, budget = (min(options.repeat, 7), BUDGET / 4) if options.quick else (options.repeat, BUDGET)
     for spec in options.problems or (ALL if options.all else QUICK if options.quick else DEFAULT):
         p = problem(*spec.split(":"))
-        rows = measured(p, known, most, budget)
+        rows = measured(p, known, most, budget, 0.0 if options.cold else BURST)
         bounds = targets.of(spec)
         for name in rows:
             if options.memory or (options.all and any(t.what == "peak" and name in (t.ours, t.peer) for t in bounds)):

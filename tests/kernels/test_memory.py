@@ -150,6 +150,21 @@ def test_a_nan_wins_a_maximum(table, mode):
             assert np.isnan(y[0]), (n, k)
 
 
+@EVERY_BUILD
+@pytest.mark.parametrize("mode", ("max", "min"))
+def test_extremes_of_rows_of_any_length(table, mode):
+    rng = np.random.default_rng(9)
+    find = np.maximum if mode == "max" else np.minimum
+    for n in range(1, 100):
+        for special in ((), (np.nan,), (np.inf, -np.inf), (np.nan, np.inf)):
+            x = rng.normal(size=(3, n))
+            for value in special:
+                x[rng.integers(3), rng.integers(n)] = value
+            y = np.full(3, -0.5)
+            probe.store(table, as_strided(y, (3, n), (8, 0)), x, mode)
+            assert_array_equal(y, find(find.reduce(x, axis=1), -0.5))
+
+
 def test_sums_of_all_builds_have_the_same_bits():
     rng = np.random.default_rng(4)
     for shape, strides in (

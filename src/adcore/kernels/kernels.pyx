@@ -12,6 +12,7 @@ from libc.string cimport memcpy, memset  # no-cython-lint: the generated part us
 cdef extern from *:
     """
     #include "ad_math.h"
+    #include "ad_extremes.h"
     #ifndef AD_RESTRICT
     #define AD_RESTRICT
     #endif
@@ -33,6 +34,8 @@ cdef extern from *:
     int ad_moderate(const double *, Py_ssize_t) noexcept nogil
     double ad_maximum(double, double) noexcept nogil
     double ad_minimum(double, double) noexcept nogil
+    double ad_greatest(const double *, Py_ssize_t) noexcept nogil
+    double ad_least(const double *, Py_ssize_t) noexcept nogil
 
 cdef extern from "ad_kernels.h":
     ctypedef void (*ad_elementwise_fn)(double *, const double *, const double *, const double *, Py_ssize_t) noexcept nogil
@@ -307,45 +310,19 @@ cdef inline double folded(double a, double b, int mode) noexcept nogil:
     return a * b
 
 
-cdef inline double greatest(const_rp x, Py_ssize_t n, int mode) noexcept nogil:
-    """Maximum or minimum of a row, n >= 16, in sixteen lanes; the NaNs, which lose here, are kept beside. Inlined with
-    mode a constant."""
-    cdef double[16] lane
-    cdef double[16] poison
-    cdef Py_ssize_t i, j
-    for j in range(16):
-        lane[j] = x[j]
-        poison[j] = 0.0
-    for i in range(0, n - 15, 16):
-        for j in range(16):
-            poison[j] = x[i + j] if x[i + j] != x[i + j] else poison[j]
-            if mode == MAX:
-                lane[j] = lane[j] if lane[j] > x[i + j] else x[i + j]
-            else:
-                lane[j] = lane[j] if lane[j] < x[i + j] else x[i + j]
-    for j in range(16):
-        if poison[j] != 0.0:
-            return poison[j]
-    for i in range(n & ~<Py_ssize_t>15, n):
-        lane[i & 15] = folded(lane[i & 15], x[i], mode)
-    for j in range(1, 16):
-        lane[0] = folded(lane[0], lane[j], mode)
-    return lane[0]
-
-
 cdef inline double fold_dense(const_rp x, Py_ssize_t n, int mode) noexcept nogil:
     """Maximum, minimum or product of a row, n > 0; inlined with mode a constant."""
     cdef double[8] lane
     cdef Py_ssize_t i, j
     cdef double value = x[0]
+    if mode == MAX and n >= 8:
+        return ad_greatest(x, n)
+    if mode == MIN and n >= 8:
+        return ad_least(x, n)
     if n < 16:
         for i in range(1, n):
             value = folded(value, x[i], mode)
         return value
-    if mode == MAX:
-        return greatest(x, n, MAX)
-    if mode == MIN:
-        return greatest(x, n, MIN)
     for j in range(8):
         lane[j] = x[j]
     for i in range(8, n & ~<Py_ssize_t>7, 8):
@@ -362,8 +339,12 @@ cdef inline double fold_dense(const_rp x, Py_ssize_t n, int mode) noexcept nogil
 cdef inline void set_row(memory_t *y, const_rp x, Py_ssize_t n, Py_ssize_t stride) noexcept nogil:
     cdef Py_ssize_t i
     if memory_t is uint8_t:
-        for i in range(n):
-            y[i * stride] = x[i] != 0.0
+        if stride == 1:
+            for i in range(n):
+                y[i] = x[i] != 0.0
+        else:
+            for i in range(n):
+                y[i * stride] = x[i] != 0.0
     elif stride == 1:
         for i in range(n):
             y[i] = <memory_t>x[i]

@@ -39,6 +39,11 @@ def extremes(x, a):
     return np.max(z) - np.min(z) + np.sum(z**2)
 
 
+def sums_both_ways(x):
+    """A sum over rows, which the loop cannot finish, and maxima of rows, which it can: what belongs to the sum comes after it."""
+    return np.sum(np.sum(x * x, axis=0) ** 1.5) + np.sum(np.max(x, axis=1) ** 2)
+
+
 def transposed(a, x):
     """The axis that is cut comes last."""
     return np.sum(np.tanh(a @ np.cos(a @ x)))
@@ -49,6 +54,7 @@ CASES = {
     "products": (products, (R.normal(size=(3001, 50)), R.normal(size=(50, 60)), R.normal(size=(60, 40)))),
     "batched": (batched, (R.normal(size=(30, 12, 12)) * 0.2, R.normal(size=(1013, 12)))),
     "extremes": (extremes, (R.normal(size=(7919, 31)), R.normal(size=(31, 40)))),
+    "sums both ways": (sums_both_ways, (R.normal(size=(1003, 1000)),)),
     "transposed": (transposed, (R.normal(size=(48, 48)) * 0.1, R.normal(size=(48, 8191)))),
     "even": (products, (R.normal(size=(4096, 64)), R.normal(size=(64, 64)) * 0.1, R.normal(size=(64, 64)) * 0.1)),
 }
@@ -105,6 +111,19 @@ def test_a_loop_shrinks_what_only_it_uses_to_one_tile():
     program = adcore.trace(f, *args).program
     found, _ = engine.derived(program, "gradient", (1, 2))
     assert 5 * lower(found, True).arena_bytes < lower(found).arena_bytes
+
+
+def test_what_only_later_steps_need_is_left_to_them():
+    """2 x was written down as a whole array in the loop, and read behind it."""
+    program = adcore.trace(sums_both_ways, R.normal(size=(1000, 1000))).program
+    found, _ = engine.derived(program, "gradient", (0,))
+    (loop,) = lower(found, True).loops_as_dicts()
+    steps = lower(found, True).steps_as_dicts()
+    assert sum(step["bytes"] for step in steps[loop["first"] : loop["end"]]) < 4 * 8e6
+
+
+def test_columns_of_a_matrix_are_not_cut_into_short_stretches():
+    assert not loops(lambda x: np.sum(np.sum(x * x, axis=0) ** 1.5), R.normal(size=(1000, 1000)))
 
 
 def test_second_derivatives_go_through_loops():

@@ -39,6 +39,7 @@ cdef class Tiler:
     cdef bint fits(self, int32_t value) noexcept
     cdef bint outside(self, int32_t value) noexcept
     cdef int classify(self, const int32_t *list_, Py_ssize_t n, int32_t axis) except -1
+    cdef void postpone(self, const int32_t *list_, Py_ssize_t n) noexcept
     cdef void read_at(self, int32_t value, int32_t level) noexcept
     cdef int weigh(self, const int32_t *list_, Py_ssize_t n, Choice *choice) except -1
     cdef int process(self, const int32_t *list_, Py_ssize_t n, int depth) except -1

@@ -33,7 +33,7 @@ cdef enum:
     ROOM = 1 << 22              # bytes a tile may grow to where running sums are large
     VECTOR = 8
     SHORTEST = 32               # rows that a product needs to run well
-    STRETCH = 32                # elements in a row that a tile has of an array at least: fewer would waste its cache lines
+    STRETCH = 256               # elements in a row that a tile has of an array at least: fewer would waste its cache lines
     CLASSES = 16
     DEPTH = 4
     NONE = -1
@@ -261,7 +261,52 @@ cdef class Tiler:
                 x = arg(instr, self.old.ints, k)
                 if self.state[x] != BEFORE:
                     self.state[value] = AFTER
+        self.postpone(list_, n)
         return 0
+
+    cdef void postpone(self, const int32_t *list_, Py_ssize_t n) noexcept:
+        """What only later instructions need, and follows element by element from whole arrays, is left to them: in the loop it
+        would be written down for them."""
+        cdef int32_t *uses = self.level         # by the loop
+        cdef uint8_t *follows = self.memory     # from whole arrays
+        cdef uint8_t *later = self.escapes      # is it needed?
+        cdef const Instr *instr
+        cdef Py_ssize_t i
+        cdef int32_t value, k, x
+        cdef bint alone
+        for i in range(self.old.length):
+            uses[i] = 0
+            follows[i] = self.state[i] == BEFORE
+            later[i] = 0
+        for i in range(n):
+            value = list_[i]
+            instr = &self.old.code[value]
+            if self.state[value] == BEFORE:
+                continue
+            follows[value] = self.state[value] == MEMBER and (instr.op < AD_N_ELEMENTWISE or instr.op == AD_OP_VIEW)
+            for k in range(n_args(instr)):
+                x = arg(instr, self.old.ints, k)
+                follows[value] = follows[value] and follows[x]
+                if self.state[value] == AFTER:
+                    later[x] = 1
+                else:
+                    uses[x] += 1
+        for i in range(n - 1, -1, -1):
+            value = list_[i]
+            instr = &self.old.code[value]
+            if self.state[value] != MEMBER or not follows[value] or not later[value] or uses[value] or instr.op >= AD_N_ELEMENTWISE:
+                continue
+            alone = True
+            for k in range(instr.nargs):
+                x = arg(instr, self.old.ints, k)
+                alone = alone and (self.state[x] == BEFORE or self.old.code[x].op == AD_OP_VIEW or uses[x] == 1)
+            if not alone:
+                continue
+            self.state[value] = AFTER
+            for k in range(instr.nargs):
+                x = arg(instr, self.old.ints, k)
+                uses[x] -= 1
+                later[x] = 1
 
     # -- what it is worth ----------------------------------------------------------
 

@@ -294,6 +294,19 @@ def test_single_precision_keeps_its_dtype():
         assert_allclose(g, 0.1 * np.exp(0.1 * at.astype(float)), rtol=1e-6)
 
 
+def test_a_column_times_a_row_is_elementwise():
+    """The adjoint of the matrix in ``A @ x`` is an outer product: no product of matrices, and no copy of one."""
+    rng = np.random.default_rng(8)
+    for a, b in ((rng.normal(size=(4, 3)), rng.normal(size=(3, 1))), (rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 3, 1)))):
+        f = lambda a, b: np.sum(np.sin(a @ b))  # noqa: E731
+        found = str(engine.derived(adcore.trace(f, a, b).program, "gradient", (0,))[0])
+        assert found.count("matmul") == 1, found
+        g = adcore.gradient(f, a, b)
+        assert_allclose(g, np.cos(a @ b) * np.swapaxes(b, -1, -2), rtol=1e-15)
+        t = rng.normal(size=a.shape)
+        assert_allclose(adcore.jvp(f, (a, b), (t, np.zeros_like(b)))[1], np.sum(g * t), rtol=1e-12)
+
+
 def test_element_reads_cost_one_pack():
     p = Program()
     x = p.emit("INPUT", shape=(100,), param=0)

@@ -40,6 +40,7 @@ cdef class Builder:
     cdef int start_from(self, Program program, Py_ssize_t expected) except -1
     cdef void remember_map(self, const Instr *instr) noexcept
     cdef bint negates(self, const Instr *instr, uint8_t dtype) noexcept
+    cdef int32_t matmul(self, uint8_t dtype, int32_t x1, int32_t x2, int32_t shape) except -1
     cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides,
                               Map *inner) noexcept
     cdef int32_t append(self, uint16_t op, uint8_t dtype, uint8_t nargs, int32_t x1, int32_t x2, int32_t x3,

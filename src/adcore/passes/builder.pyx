@@ -481,6 +481,24 @@ cdef class Builder:
             own[k] = strides[k] if self.out.ints[shape + 1 + k] > 1 else 0
         return self.append(AD_OP_VIEW, dtype, 1, base, -1, -1, shape, self.add_map(offset, own, ndim))
 
+    cdef int32_t matmul(self, uint8_t dtype, int32_t x1, int32_t x2, int32_t shape) except -1:
+        """A product of matrices. Where each sum has one term, a column times a row, it is elementwise: others join it in a group,
+        and it is written where it is wanted."""
+        cdef const int64_t *ints = self.out.ints
+        cdef int64_t n = ints[shape], k, step1 = 1, step2 = 1
+        cdef int64_t[MAX_DIMS] strides1
+        cdef int64_t[MAX_DIMS] strides2
+        if not self.rewrites or ints[self.out.code[x1].shape + n] != 1:
+            return self.append(AD_OP_MATMUL, dtype, 2, x1, x2, -1, shape, -1)
+        for k in range(n - 1, -1, -1):
+            strides1[k] = 0 if k == n - 1 else step1
+            strides2[k] = 0 if k == n - 2 else step2
+            step1 *= 1 if k == n - 1 else ints[shape + 1 + k]
+            step2 *= 1 if k == n - 2 else ints[shape + 1 + k]
+        x1 = self.view(self.out.code[x1].dtype, x1, shape, 0, strides1)
+        x2 = self.view(self.out.code[x2].dtype, x2, shape, 0, strides2)
+        return self.elementwise(AD_OP_MUL, dtype, shape, x1, x2)
+
     cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides,
                               Map *inner) noexcept:
         """The value that a view of a written array reads, and the map into it; -1 when it is not one.

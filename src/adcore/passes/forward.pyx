@@ -90,12 +90,10 @@ cdef class Forward:
         cdef Instr *instr = &self.old.code[value]
         cdef int32_t shape = self.shape_of(value), total = NONE
         if self.tangent[instr.x1] != NONE:
-            total = self.new.append(AD_OP_MATMUL, instr.dtype, 2, self.dense(instr.x1), self.number[instr.x2],
-                                    -1, shape, -1)
+            total = self.new.matmul(instr.dtype, self.dense(instr.x1), self.number[instr.x2], shape)
         if self.tangent[instr.x2] != NONE:
-            total = self.plus(total, self.new.append(
-                AD_OP_MATMUL, instr.dtype, 2, self.number[instr.x1], self.dense(instr.x2), -1, shape, -1),
-                instr.dtype, shape)
+            total = self.plus(total, self.new.matmul(instr.dtype, self.number[instr.x1], self.dense(instr.x2), shape),
+                              instr.dtype, shape)
         return total
 
     cdef int32_t extremum_rule(self, int32_t value) except -2:

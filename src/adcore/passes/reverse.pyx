@@ -241,12 +241,12 @@ cdef class Reverse:
         cdef Instr *instr = &self.old.code[value]
         cdef int32_t c
         if self.active[instr.x1]:
-            c = self.new.append(AD_OP_MATMUL, instr.dtype, 2, g, self.transposed(self.number[instr.x2]), -1,
-                                self.new.copy_shape(self.old, self.old.code[instr.x1].shape), -1)
+            c = self.new.matmul(instr.dtype, g, self.transposed(self.number[instr.x2]),
+                                self.new.copy_shape(self.old, self.old.code[instr.x1].shape))
             self.contribute(instr.x1, DENSE, c, -1, 0)
         if self.active[instr.x2]:
-            c = self.new.append(AD_OP_MATMUL, instr.dtype, 2, self.transposed(self.number[instr.x1]), g, -1,
-                                self.new.copy_shape(self.old, self.old.code[instr.x2].shape), -1)
+            c = self.new.matmul(instr.dtype, self.transposed(self.number[instr.x1]), g,
+                                self.new.copy_shape(self.old, self.old.code[instr.x2].shape))
             self.contribute(instr.x2, DENSE, c, -1, 0)
         return 0
 

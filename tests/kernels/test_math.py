@@ -147,3 +147,23 @@ def test_squares_and_cubes_of_integers_are_exact():
     n = np.arange(-2000.0, 2000.0)
     np.testing.assert_array_equal(value("power", n, np.full(n.size, 2.0)), n * n)
     np.testing.assert_array_equal(value("power", n, np.full(n.size, 3.0)), n * n * n)
+
+
+SHORT = np.arange(-4.0, 4.5, 0.5)
+
+
+def test_small_half_integer_powers_are_products_and_a_root():
+    x = np.concatenate([U.uniform(0, 10, N), 10 ** U.uniform(-30, 30, N)])
+    for p in SHORT:
+        found, where = worst("power", mp.power, (x, np.full(x.size, p)))
+        assert found <= 2.9, f"{where}: {found:.3f} ulp"
+
+
+def test_powers_depend_on_no_neighbour():
+    """A block that has one small half integer for an exponent takes a way of its own to the same values."""
+    x = np.concatenate([np.abs(SPECIAL), SPECIAL, U.uniform(0, 10, 64), 10 ** U.uniform(-300, 300, 64), -U.uniform(0, 10, 32)])
+    for p in (*SHORT, 2.3, 4.5, 5.0, -0.0):
+        alone = np.array([value("power", [a], [p])[0] for a in x])
+        among = value("power", np.concatenate([x, x]), np.concatenate([np.full(x.size, p), U.uniform(-3, 3, x.size)]))
+        for found in (value("power", x, np.full(x.size, p)), among[: x.size]):
+            np.testing.assert_array_equal(found.view(np.int64), alone.view(np.int64), err_msg=str(p))

@@ -7,6 +7,7 @@
  *   expm1 1.8   log10 0.7   tan   1.0   tanh  1.4   arctan 0.8   arctanh 1.2   hypot     1.2
  *   cbrt  0.7   log1p 0.9   sinc  1.5   power 1.0   arctan2 1.3                logaddexp 1.0 (same signs)
  *
+ * power is 2.9 for small half integers, which take products and a root.
  * sin, cos and tan hold for |x| <= AD_TRIG_MAX; a block with a larger argument takes the C library's.
  * erfc, gammaln, fmod and the like are the C library's, one element at a time.
  *

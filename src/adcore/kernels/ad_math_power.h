@@ -1,4 +1,4 @@
-/* x^p: the logarithm to about 64 bits, times p, and back; included by ad_math.h. */
+/* x^p: the logarithm to about 64 bits, times p, and back; small half integers by products and a root. Included by ad_math.h. */
 #ifndef AD_MATH_POWER_H
 #define AD_MATH_POWER_H
 
@@ -33,7 +33,7 @@ AD_INLINE double ad_log_long(double x, double *low) {
     return sum;
 }
 
-AD_INLINE double ad_power(double x, double p) {
+AD_INLINE double ad_long_power(double x, double p) {
     double a = fabs(x), size = fabs(p), low;
     double log_a = ad_log_long(a, &low);
     double q = p > 1.0e22 ? 1.0e22 : (p < -1.0e22 ? -1.0e22 : p);
@@ -56,6 +56,64 @@ AD_INLINE double ad_power(double x, double p) {
     y = negative && whole == size && even != half ? -y : y;
     y = x < 0.0 && a != INFINITY && whole != size ? NAN : y;
     return p == 0.0 || x == 1.0 ? 1.0 : y;
+}
+
+/* ..., -1.5, -1, -0.5, 0, 0.5, ... 4: what models raise to, and what is left of it after two derivatives */
+AD_INLINE int ad_is_short(double p) {
+    double twice = 2.0 * p;
+    return fabs(p) <= 4.0 && (twice + 6755399441055744.0) - 6755399441055744.0 == twice;
+}
+
+/* Far from overflow every step is rounded once and nothing is lost: the roundings add up to less than 3 ulp. */
+AD_INLINE int ad_short_is_right(double y) { return fabs(y) > 1.0e-290 && fabs(y) < 1.0e290; }
+
+AD_INLINE double ad_short_power(double x, double p) {
+    double size = fabs(p), n = floor(size), square = x * x;
+    double y = n == 1.0 ? x : n == 2.0 ? square : n == 3.0 ? square * x : n == 4.0 ? square * square : 1.0;
+    y = n != size ? y * sqrt(x) : y;
+    return p < 0.0 ? 1.0 / y : y;
+}
+
+AD_INLINE double ad_power(double x, double p) {
+    double y = ad_short_power(x, p), full = ad_long_power(x, p);
+    return ad_is_short(p) && ad_short_is_right(y) ? y : full;
+}
+
+#define AD_SHORT_POWERS(value)                                                  \
+    for (i = 0; i < n; i += 8) {                                                \
+        int right = 1;                                                          \
+        for (k = 0; k < 8; k++) {                                               \
+            double a = x[i + k], b = a * a, v = value;                          \
+            (void)b;                                                            \
+            out[k] = p < 0.0 ? 1.0 / v : v;                                     \
+            right &= ad_short_is_right(out[k]);                                 \
+        }                                                                       \
+        if (!right)                                                             \
+            for (k = 0; k < 8; k++) out[k] = ad_power(x[i + k], p);             \
+        for (k = 0; k < 8; k++) y[i + k] = out[k];                              \
+    }                                                                           \
+    return 1
+
+/* One small half integer for a whole block (n is a multiple of 8): the values of ad_power, by the steps that it takes only. */
+static inline int ad_power_block(double *y, const double *x, const double *exponents, ptrdiff_t n) {
+    double out[8], p;
+    ptrdiff_t i, k;
+    int other = 0;
+    if (n == 0 || !ad_is_short(exponents[0])) return 0;
+    p = exponents[0];
+    for (i = 0; i < n; i++) other |= exponents[i] != p;
+    if (other) return 0;
+    switch ((int)(2.0 * fabs(p))) {
+    case 1: AD_SHORT_POWERS(sqrt(a));
+    case 2: AD_SHORT_POWERS(a);
+    case 3: AD_SHORT_POWERS(a * sqrt(a));
+    case 4: AD_SHORT_POWERS(b);
+    case 5: AD_SHORT_POWERS(b * sqrt(a));
+    case 6: AD_SHORT_POWERS(b * a);
+    case 7: AD_SHORT_POWERS(b * a * sqrt(a));
+    case 8: AD_SHORT_POWERS(b * b);
+    }
+    return 0;
 }
 
 #endif

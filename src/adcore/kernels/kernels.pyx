@@ -32,6 +32,7 @@ cdef extern from *:
     ctypedef const double *const_rp "ad_const_rp"
     const int AD_CHECKED, AD_NOALIAS, AD_ISA
     int ad_moderate(const double *, Py_ssize_t) noexcept nogil
+    int ad_power_block(double *, const double *, const double *, Py_ssize_t) noexcept nogil
     double ad_maximum(double, double) noexcept nogil
     double ad_minimum(double, double) noexcept nogil
     double ad_greatest(const double *, Py_ssize_t) noexcept nogil

@@ -167,6 +167,9 @@ def kernel(row):
         # element chooses, so a value never depends on its neighbours
         slow = f"ad_safe_{name}({', '.join(a + '[i]' for a in args)})"
         loop = f"    if not {row.narrow}(x1, n):\n        for i in range(n):\n            y[i] = {slow}\n        return\n{loop}"
+    if row.block:
+        # what a block has in common may spare most of the work; the values are those of the elements one by one
+        loop = f"    if {row.block}(y, {', '.join(args)}, n & ~<Py_ssize_t>7):\n        return\n{loop}"
     tail = "\n".join(f"        tail_in(b{k + 1}, x{k + 1}, n)" for k in range(n))
     gathered = ", ".join(f"s[{a}[k]]" for a in args)
     function = f"ad_safe_{name}" if row.narrow else f"c_{name}"

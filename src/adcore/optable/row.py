@@ -22,6 +22,7 @@ class Row:
     domain: tuple = (-INF, INF)
     kinks: tuple = ()
     narrow: str | None = None
+    block: str | None = None
     transpose: str = ""
     doc: str = ""
     missing: dict = dataclasses.field(default_factory=dict)

@@ -75,6 +75,7 @@ elementwise(
     "where(x1 > 0, y * log(where(x1 > 0, x1, 1)), 0)",
     domain=((0.0, INF), (-INF, INF)),
     ufunc="power",
+    block="ad_power_block",
     doc="The exponent's partial is 0 where x1 <= 0: y does not vary smoothly with it there.",
 )
 elementwise("muladd(x1, x2, x3)", "x1*x2 + x3", "x2", "x1", "1", doc="Two roundings, never contracted.")

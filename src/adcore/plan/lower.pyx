@@ -34,6 +34,7 @@ from adcore.tape.shelf cimport Shelf, shelf_free, shelf_init, shelf_take, shelf_
 
 from adcore import optable
 from adcore.errors import PlanError
+from adcore.passes.optimise import dead_code
 
 cdef enum:
     NOTHING = -1
@@ -169,7 +170,7 @@ cdef class Lowering:
         pool_free(&self.meets)
         shelf_free(&self.shelf)
 
-    cdef Plan lower(self):
+    cdef int lower(self) except -1:
         cdef Py_ssize_t g, n_loops = 0
         cdef Program program = self.program
         cdef Seed *seed
@@ -204,7 +205,7 @@ cdef class Lowering:
         self.find_single()
         self.plan.n_scalars = self.layout.n_scalars
         self.plan.arena_bytes = self.layout.arena_bytes + ALIGN
-        return self.plan
+        return 0
 
     cdef void find_single(self) noexcept:
         """Mark the block steps that are one block."""
@@ -520,17 +521,14 @@ cdef class Lowering:
         cdef Py_ssize_t k
         cdef int32_t value
         cdef Place *place
-        specs = []
         for k in range(self.program.n_results):
             value = self.program.results[k]
-            specs.append((self.program.shape_tuple(value), DTYPES[self.program.code[value].dtype]))
             place = <Place *>pool_add(&self.plan.result_places, 1)
             place[0] = self.place_of(value)
             if self.program.code[value].op == AD_OP_FULL and self.layout.scalar_of[value] < 0 and place.slot < 0:
                 raise PlanError("a filled result has no memory")
             if place.slot == SLOT_INPUTS + self.program.n_inputs + self.program.n_consts + k:
                 place.slot = -1
-        self.plan.result_specs = specs
         inputs = [None] * self.program.n_inputs
         consts = [None] * self.program.n_consts
         for k in range(self.program.length):
@@ -1395,22 +1393,71 @@ cdef int32_t physical(const Lane *lanes, int32_t lane, int32_t n_temps) noexcept
     return reg if reg >= 0 else n_temps - 2 - reg
 
 
+cdef bint reshaped(Program program, int32_t value) noexcept:
+    """Is the value a computed one in another shape: all its elements, in the same order?"""
+    cdef const Instr *instr = &program.code[value]
+    cdef const int64_t *dims = program.ints + instr.shape + 1
+    cdef const int64_t *map = program.ints + instr.param
+    cdef int64_t step = 1, k
+    if instr.op != AD_OP_VIEW or program.code[instr.x1].op in (AD_OP_INPUT, AD_OP_CONST, AD_OP_FULL):
+        return False
+    if program.code[instr.x1].dtype != instr.dtype or map[0] != 0:
+        return False
+    if program.ints[instr.shape] == 0 or program.ints[program.code[instr.x1].shape] == 0:   # a scalar is no array
+        return False
+    for k in range(program.ints[instr.shape] - 1, -1, -1):
+        if dims[k] != 1 and map[1 + k] != step:
+            return False
+        step *= dims[k]
+    return step == size_at(program.ints, program.code[instr.x1].shape)
+
+
+cdef Program without_reshaped_results(Program program):
+    """The program with what its results reshape for results, so that this is computed where the caller finds it."""
+    cdef Program other
+    cdef Py_ssize_t k
+    cdef bint found = False
+    for k in range(program.n_results):
+        found = found or reshaped(program, program.results[k])
+    if not found:
+        return program
+    other = program.with_room(program.length)
+    for k in range(program.n_results):
+        while reshaped(other, other.results[k]):
+            other.results[k] = other.code[other.results[k]].x1
+    return dead_code(other)
+
+
+cdef list result_specs(Program program):
+    """Shape and dtype of each result."""
+    cdef Py_ssize_t k
+    return [(program.shape_tuple(program.results[k]), DTYPES[program.code[program.results[k]].dtype])
+            for k in range(program.n_results)]
+
+
+cdef Lowering lowering_of(Program program, bint tiles):
+    """The lowering of a program, done, with the results that the program has."""
+    cdef Program wanted = without_reshaped_results(program)
+    cdef Tiling tiling = tile(wanted) if tiles else None
+    cdef Lowering lowering = Lowering(recompute(windows(wanted)) if tiling is None else tiling.program, tiling)
+    lowering.lower()
+    lowering.plan.result_specs = result_specs(program)
+    return lowering
+
+
 def lower(Program program, bint tiles=False):
     """The plan of a program: fused, laid out, with a step for every group; with ``tiles``, chains run tile by tile.
 
     Keeps: the values of the outputs; with tiles, up to the rounding of sums. The program must have passed ``verify``.
     """
-    cdef Tiling tiling = tile(program) if tiles else None
-    return Lowering(recompute(windows(program)) if tiling is None else tiling.program, tiling).lower()
+    return lowering_of(program, tiles).plan
 
 
 def explain(Program program, bint tiles=False):
     """The program as ``lower`` lays it out (its loops spelled out), its plan, and of each of its values: its group
     (-1: none), the last group that needs its memory, and where that is in the arena: offset and bytes (0: not there)."""
-    cdef Tiling tiling = tile(program) if tiles else None
-    cdef Program laid_out = recompute(windows(program)) if tiling is None else tiling.program
-    cdef Lowering lowering = Lowering(laid_out, tiling)
-    cdef Plan plan = lowering.lower()
+    cdef Lowering lowering = lowering_of(program, tiles)
+    cdef Program laid_out = lowering.program
     cdef Fusion fusion = lowering.fusion
     cdef Place *place
     cdef Py_ssize_t i
@@ -1421,4 +1468,4 @@ def explain(Program program, bint tiles=False):
         held = group >= 0 and place.slot == SLOT_ARENA and lowering.layout.scalar_of[i] < 0 and fusion.in_memory[i]
         values.append((group, max(fusion.last_use[i], group), place.offset if held else 0,
                        place.size * item_size(place.dtype) if held else 0))
-    return laid_out, plan, values
+    return laid_out, lowering.plan, values

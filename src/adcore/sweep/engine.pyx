@@ -10,10 +10,11 @@ cimport numpy as cnp
 from cpython.contextvars cimport get_value
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.ref cimport PyObject
-from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.string cimport memcmp, memcpy
 
 import collections
+import math
 
 import numpy as np
 
@@ -37,6 +38,7 @@ cdef enum:
     PLANS_MAX = 512             # plans kept, least recently used dropped first
     IDLE_ARENAS = 2             # arenas a plan keeps for its next runs
     IDLE_BYTES = 1 << 30        # most that arenas may hold together while no run uses them
+    LARGE_RESULT = 1 << 20      # bytes from which on a result's memory is worth keeping for the next one
 
 TYPE_NUMBERS = {"float64": cnp.NPY_DOUBLE, "float32": cnp.NPY_FLOAT,
                 "bool": cnp.NPY_BOOL, "int64": cnp.NPY_INT64}
@@ -52,6 +54,15 @@ cdef extern from *:
     """
     Py_ssize_t AD_ADD(Py_ssize_t *x, Py_ssize_t n) noexcept nogil
 
+cdef extern from "ad_results.h":
+    void *ad_results_handler
+    void ad_forget_idle_results() noexcept nogil
+    size_t ad_idle_result_bytes() noexcept nogil
+
+cdef extern from "numpy/arrayobject.h":
+    object PyDataMem_SetHandler(object handler)
+
+cdef object RESULTS = PyCapsule_New(&ad_results_handler, "mem_handler", NULL)
 cdef object LOCAL = config._local
 cdef dict LIVE = config._live
 cdef Py_ssize_t idle_bytes = 0                  # of all arenas that no run uses
@@ -96,6 +107,7 @@ cdef class Arena:
 cdef struct Spec:                       # an array that a plan binds, as NumPy's C API sees it
     int type_number                     # -1: any
     int ndim
+    bint large
     cnp.npy_intp *dims
 
 
@@ -123,6 +135,7 @@ cdef class Binding:
             for d in spec[0]:
                 self.dims[at] = d
                 at += 1
+            self.specs[k].large = math.prod(spec[0]) * np.dtype(spec[1]).itemsize >= LARGE_RESULT
 
     def __dealloc__(self):
         PyMem_RawFree(self.specs)
@@ -216,7 +229,7 @@ cdef list sweep(Plan plan, list inputs, list consts, list scalars, double *secon
         at[plan.n_inputs + k] = cnp.PyArray_BYTES(consts[k])
     for k in range(plan.n_results):
         spec = &binding.specs[first_result + k]
-        result = cnp.PyArray_EMPTY(spec.ndim, spec.dims, spec.type_number, 0)
+        result = large_result(spec) if spec.large else cnp.PyArray_EMPTY(spec.ndim, spec.dims, spec.type_number, 0)
         results.append(result)
         at[first_result + k] = cnp.PyArray_BYTES(result)
     file = <double *>arena.start
@@ -240,6 +253,15 @@ cdef list sweep(Plan plan, list inputs, list consts, list scalars, double *secon
             copy_result(results[k], place, arena.at, binding.specs[first_result + k].ndim == 0)
     keep_arena(plan, arena)
     return results
+
+
+cdef object large_result(const Spec *spec):
+    """A new array, in memory that an earlier result has left behind if there is some."""
+    cdef object before = PyDataMem_SetHandler(RESULTS)
+    try:
+        return cnp.PyArray_EMPTY(spec.ndim, spec.dims, spec.type_number, 0)
+    finally:
+        PyDataMem_SetHandler(before)
 
 
 # -- idle arenas ------------------------------------------------------------------
@@ -280,6 +302,11 @@ cdef int keep_arena(Plan plan, Arena arena) except -1:
 def idle_arena_bytes():
     """Bytes that plans keep for their next runs."""
     return idle_bytes
+
+
+def idle_results_bytes():
+    """Bytes of dropped results that are kept for the next ones."""
+    return ad_idle_result_bytes()
 
 
 cdef int copy_result(object result, const Place *place, char **bases, bint scalar) except -1:
@@ -331,6 +358,7 @@ def clear_plans():
     """Forget every cached plan and the memory they keep."""
     with plans_lock:
         plans.clear()
+    ad_forget_idle_results()
 
 
 def evaluate(Program program, list inputs, list consts, list scalars):

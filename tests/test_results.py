@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from adcore.sweep import engine
 from numpy._core.multiarray import get_handler_name
 
 import adcore
+from adcore.sweep import engine
 
 LARGE = np.random.default_rng(0).normal(size=200_000)
 gradient = adcore.grad(lambda x: np.sum(x**2))

@@ -37,6 +37,9 @@ def test_a_profile_and_a_memory_report_show_loops_over_tiles_as_they_run():
     program, _ = engine.derived(view.program, "gradient", (0, 1))
     assert engine.plan_of(program).loops_as_dicts()
     profile, report = view.profile("gradient"), view.memory_report()
+    products = [step for step in profile.steps if step.kind == "matmul"]
+    assert len(products) >= 6
+    assert all(step.bytes <= 3 * a.nbytes + 200 * w.nbytes for step in products), "tiles, not whole arrays for each tile"
     assert all(place[0] == HERE for place in profile.lines)
     assert sum(step.flops for step in profile.steps if step.kind == "matmul") == 6 * 2 * 3001 * 64 * 64
     with adcore.config(optimise=False):

@@ -100,6 +100,11 @@ cdef class Plan:
         for j in range(step.n_fills):
             fill = (<Fill *>self.fills.data) + step.first_fill + j
             total += place_bytes(&fill.to) * (2 if fill.kind == FILL_COPY else 1)
+        if step.kind == STEP_MATMUL:        # a tile of an operand, or all of it for each of a stack
+            n = step.y.size // max(longs[step.numbers + 1] * longs[step.numbers + 3], 1) * longs[step.numbers + 2]
+            return total + ITEM_BYTES[step.y.dtype] * (
+                step.y.size * (1 + step.adds) + min(step.x1.size, n * longs[step.numbers + 1])
+                + min(step.x2.size, n * longs[step.numbers + 3]))
         if step.kind != STEP_BLOCKS:
             return total + (place_bytes(&step.y) + place_bytes(&step.x1) + place_bytes(&step.x2)
                             if step.kind not in (STEP_RUNS, STEP_CALL, STEP_NATIVE) else 0)

@@ -64,7 +64,9 @@ cdef extern from "numpy/arrayobject.h":
 
 cdef object RESULTS = PyCapsule_New(&ad_results_handler, "mem_handler", NULL)
 cdef object LOCAL = config._local
-cdef dict LIVE = config._live
+cdef dict CONFIG = vars(config)
+cdef object known_settings = None               # those of all contexts, and what they come to
+cdef tuple known_live = ()
 cdef Py_ssize_t idle_bytes = 0                  # of all arenas that no run uses
 
 
@@ -189,11 +191,18 @@ def timed(Plan plan, list inputs, list consts, list scalars):
 
 cdef tuple settings():
     """`adcore.config.live`, without Python where nothing is set for this context alone."""
-    if get_value(LOCAL) is None:
-        found = LIVE.get(id(config._global))
-        if found is not None:
-            return (<tuple>found)[1]
-    return config.live()
+    global known_settings, known_live
+    cdef object now
+    cdef tuple live
+    if get_value(LOCAL) is not None:
+        return config.live()
+    now = CONFIG["_global"]
+    if now is known_settings:                       # every change makes a new dict
+        return known_live
+    live = config.live()
+    if CONFIG["_global"] is now:                    # and another thread has not made one meanwhile
+        known_settings, known_live = now, live
+    return live
 
 
 cdef list sweep(Plan plan, list inputs, list consts, list scalars, double *seconds):

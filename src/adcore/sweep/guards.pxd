@@ -49,7 +49,7 @@ cdef class Snapshot:
 
 cdef class Token:
     cdef object value
-    cdef bint frozen
+    cdef bint frozen, empty
     cdef Snapshot snapshot
 
     cpdef bint holds(self, object value) except -1

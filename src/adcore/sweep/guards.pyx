@@ -579,6 +579,7 @@ cdef class Token:
     def __init__(self, value, found=None):
         self.value = value
         self.frozen = is_frozen(value)
+        self.empty = not self.frozen and (type(value) is dict or type(value) is list) and not value
         if not self.frozen:
             self.snapshot = Snapshot(None, found)
             self.snapshot.add(value)
@@ -587,6 +588,8 @@ cdef class Token:
         """Is the value what it was?"""
         if self.frozen:
             return equal(value, self.value)
+        if self.empty:                      # as the keywords of most calls
+            return type(value) is type(self.value) and not value
         if value is self.value and self.snapshot.unchanged():
             return True
         return self.snapshot.hold_values([value])

@@ -288,7 +288,7 @@ cdef class Replay:
             return NotImplemented
         if not first and not self.holds():
             return NotImplemented
-        for k, (container, key, number) in enumerate(self.live):
+        for k, (container, key, number) in enumerate(self.live) if self.live else ():
             array = read_live(container, key)
             spec = self.plan.input_specs[number]
             if type(array) is not np.ndarray or array.shape != spec[0] or array.dtype != spec[1]:

@@ -18,7 +18,7 @@ from adcore.optable.opcodes cimport (
     AD_OP_LITERAL, AD_OP_MATMUL, AD_OP_REDUCE_MAX, AD_OP_REDUCE_MIN, AD_OP_REDUCE_PROD,
     AD_OP_PACK, AD_OP_PACK_ADD, AD_OP_PUT, AD_OP_SCALAR, AD_OP_SCATTER_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW, AD_OP_WINDOW,
 )
-from adcore.plan.boxes cimport Box, find_box, mostly
+from adcore.tape.boxes cimport Box, find_box, mostly
 from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.plan cimport BLOCK
 from adcore.plan.pool cimport pool_add, pool_free, pool_init

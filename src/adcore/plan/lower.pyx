@@ -15,7 +15,7 @@ from adcore.plan.fuse cimport (
     BLOCKS, COMPUTED, DIRECT, FILLED, Fusion, LEAF, LoopGroups, MAPPED, Operand, SCALARS, STORED, Seed, THROUGH,
     fuse, starts_from_base,
 )
-from adcore.plan.boxes cimport Box, find_box
+from adcore.tape.boxes cimport Box, find_box
 from adcore.plan.extents cimport Extent, extent_of, share, sort_extents
 from adcore.plan.loops cimport LoopSpan, Tiling
 from adcore.plan.memory cimport Layout, item_size

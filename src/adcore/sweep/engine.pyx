@@ -20,6 +20,7 @@ import numpy as np
 
 from adcore import config, errors
 from adcore.locks import Lock
+from adcore.passes.distribute import distribute
 from adcore.passes.forward import forward
 from adcore.passes.optimise import optimise, strip
 from adcore.passes.reverse import reverse
@@ -443,4 +444,4 @@ def explained(program):
 
 def prepare(program):
     """The program optimised, unless the configuration says not to."""
-    return optimise(program) if config.optimise() else program
+    return distribute(optimise(program)) if config.optimise() else program

@@ -20,6 +20,18 @@ cdef inline bint maps_equal(int64_t ndim, const int64_t *dims, int64_t offset1, 
     return True
 
 
+cdef inline bint map_in_order(int64_t ndim, const int64_t *dims, int64_t offset, const int64_t *strides) noexcept nogil:
+    """Does the map send the first index to element 0, the next one to element 1, and so on?"""
+    cdef int64_t k, step = 1
+    if offset != 0:
+        return False
+    for k in range(ndim - 1, -1, -1):
+        if dims[k] != 1 and strides[k] != step:
+            return False
+        step *= dims[k]
+    return True
+
+
 cdef inline bint map_injective(int64_t ndim, const int64_t *dims, const int64_t *strides) noexcept nogil:
     """Is it certain that different indices are sent to different elements? True for strides that nest."""
     cdef int64_t k, j, size, other, below

@@ -465,7 +465,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
         index = index % a.shape[axis]
     elif mode == "clip":
         index = np.clip(index, 0, a.shape[axis] - 1)
-    return finished(a[(slice(None),) * axis_of(axis, len(a.shape)) + (index[()],)], out, "take")
+    found = a[(slice(None),) * axis_of(axis, len(a.shape)) + (index[()],)]
+    return finished(traced.laid_out(found, None) if isinstance(found, traced.TracedArray) else found, out, "take")
 
 
 @implements(np.take_along_axis)

@@ -59,9 +59,12 @@ cdef class Buffer:
     cdef int32_t value
     cdef int32_t version
     cdef dict pending                   # element -> TracedScalar, newer than ``value``
+    cdef Buffer origin                  # what this holds a copy of, when NumPy may have a view of it; None
+    cdef int32_t origin_version
     cdef Link link
 
     cdef int flush(self) except -1
+    cdef int check_origin(self) except -1
 
 
 cdef class Traced:
@@ -109,6 +112,7 @@ cdef class TracedComplex:
 cdef dict UFUNCS                         # ufunc -> row of the op table
 
 cdef object unary(int op, object a)
+cdef object settled(object func, tuple args, dict kwargs, object result)
 cdef object binary(int op, object a, object b)
 cdef TracedArray wrap(Trace trace, int32_t value, tuple shape)
 cdef TracedArray sub_view(TracedArray of, int64_t offset, tuple shape, tuple steps)

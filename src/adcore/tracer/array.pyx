@@ -586,6 +586,37 @@ def laid_out_as(TracedArray x, TracedArray other):
     return layout().given(x, layout().order(other)) if other.trace.permuted else x
 
 
+cdef object settled(object func, tuple args, dict kwargs, object result):
+    """The result of a function of NumPy's, of which it is noted how NumPy lays it out where that is not plain."""
+    cdef TracedArray array
+    if isinstance(result, TracedArray):
+        array = <TracedArray>result
+        if len(array.shape) < 2 or array.steps is None and not array.trace.permuted:
+            return result
+    elif (type(result) is not tuple and type(result) is not list) or len(result) == 0 or not isinstance(result[0], TracedArray) or not (
+            <TracedArray>result[0]).trace.permuted:
+        return result
+    return layout().settled(func, args, kwargs, result)
+
+
+def settle(func, tuple args, dict kwargs, result):
+    """``settled``, from Python."""
+    return settled(func, args, kwargs, result)
+
+
+cdef class Method:
+    """A method of arrays that the front implements, as NumPy's own lays out its results."""
+
+    cdef object plain, ours
+
+    def __init__(self, plain, ours):
+        self.plain = plain
+        self.ours = ours
+
+    def __call__(self, *args, **kwargs):
+        return settled(self.plain, args, kwargs, self.ours(*args, **kwargs))
+
+
 cdef int ask_layout(Trace trace) except -1:
     """Note, in this recording and those around it, that what follows depends on how arrays lie in memory."""
     if not trace.layout_asked:
@@ -606,7 +637,13 @@ cdef dict methods = {}                   # name -> function of the front; filled
 
 def add_methods(table):
     """Functions that are methods of traced arrays and scalars from now on."""
-    methods.update({name: f for name, f in table.items() if not hasattr(TracedArray, name) and not hasattr(TracedScalar, name)})
+    methods.update({
+        name: Method(getattr(np.ndarray, name), f) if name in LAID_OUT else f
+        for name, f in table.items() if not hasattr(TracedArray, name) and not hasattr(TracedScalar, name)})
+
+
+# methods whose results have several axes and memory of their own
+LAID_OUT = frozenset({"sum", "mean", "prod", "max", "min", "var", "std", "cumsum", "cumprod", "repeat", "take", "compress", "dot"})
 
 
 # -- buffers and arrays -------------------------------------------------------------------
@@ -620,6 +657,17 @@ cdef class Buffer:
         if self.link.before != NULL:
             self.link.before.after = self.link.after
             self.link.after.before = self.link.before
+
+    cdef int check_origin(self) except -1:
+        """A copy of what NumPy has as a view, or may have: what it is a copy of must be what it was."""
+        if self.origin.version != self.origin_version or self.origin.pending is not None:
+            raise errors.ArgumentError(
+                f"{where_text()}an array was reshaped and then written into. In NumPy the reshaped array may be a view that changes too; "
+                "adcore has a copy of it, since it does not know in which order NumPy would lay out the array. Reshape "
+                "np.ascontiguousarray(...) of it instead, or reshape it after the last write")
+        if self.origin.origin is not None:
+            self.origin.check_origin()
+        return 0
 
     cdef int flush(self) except -1:
         """Write the pending elements as one instruction."""
@@ -950,6 +998,8 @@ cdef class TracedArray(Traced):
         cdef Trace trace = self.trace
         if trace.closed:
             trace.check()
+        if buffer.origin is not None:
+            buffer.check_origin()
         if buffer.pending is not None:
             buffer.flush()
         if self.steps is None:
@@ -1096,7 +1146,10 @@ cdef class TracedArray(Traced):
             return sub_view(self, self.offset, shape, steps)
         whole = layout().given(unary(AD_OP_IDENTITY, self), None)
         whole = sub_view(whole, 0, shape, contiguous(shape))
-        whole.locked = viewed           # a copy here, a view there: nobody may write into it
+        if viewed:                      # a copy here, a view there: nobody may write into it, nor read what has changed there
+            whole.locked = True
+            whole.buffer.origin = self.buffer
+            whole.buffer.origin_version = self.buffer.version
         return whole
 
     def reshaped(self, shape):
@@ -1183,6 +1236,8 @@ cdef class TracedArray(Traced):
         cdef int code
         if trace.closed:
             trace.check()
+        if buffer.origin is not None:
+            buffer.check_origin()
         if buffer.pending is not None:
             found = buffer.pending.get(at)
             if found is not None:
@@ -1526,10 +1581,27 @@ cdef object fancy_get(TracedArray array, object key):
     value = trace.append(AD_OP_GATHER, trace.tape.code[base].dtype, 2, base, offsets, -1,
                          trace.shape_of_tuple(shape), -1)
     trace.active[value] = trace.active[base]
-    if isinstance(key, tuple) and len(shape) > 1:
-        trace.permuted = True
-        trace.orders[value] = "unknown"         # NumPy lays out the result as it iterates over the indices
+    if len(shape) > 1:
+        order = fancy_order(array, key, rows)
+        if order is not None or trace.permuted:
+            trace.permuted = True
+            trace.orders[value] = order
     return result(trace, value, shape)
+
+
+cdef object fancy_order(TracedArray array, object key, object rows):
+    """In which order NumPy lays out what a fancy key selects, at these positions. It documents none: so it is asked what it
+    does with an array that lies as this one does."""
+    order = layout().order(array)
+    if order is None and isinstance(key, NDARRAY) and cnp.PyArray_ISINTEGER(key) and cnp.PyArray_IS_C_CONTIGUOUS(key):
+        return None                             # whole rows
+    if order is None and isinstance(key, tuple):
+        return layout().by_strides(rows.shape, rows.strides)
+    if order == "unknown" or math.prod(array.shape) == 0:
+        return order
+    axes = list(range(len(array.shape))) if order is None else [k for k in range(len(array.shape)) if k not in order] + list(order)
+    like = np.empty([array.shape[k] for k in axes], dtype=bool).transpose(np.argsort(axes))[key]
+    return layout().by_strides(like.shape, like.strides)
 
 
 cdef object last_writer(flat, size):

@@ -5,14 +5,18 @@ that can be seen (``ravel("K")``, ``strides``, a reshape that is a view or a cop
 somebody asks.
 
 The order of a value is None for C order, the axes from the slowest to the fastest, or UNKNOWN: then whoever wants to know is
-refused. Invariant: ``trace.orders`` holds orders that were given, and those that were found.
+refused. Invariant: ``trace.orders`` holds orders that were given, those that were found, and questions to NumPy (``Asked``).
 """
+
+import warnings
+
+import numpy as np
 
 from libc.stdint cimport int32_t, int64_t
 
 from adcore.optable.opcodes cimport *
 from adcore.tape.program cimport arg, n_args
-from adcore.tracer.array cimport Trace, TracedArray
+from adcore.tracer.array cimport Trace, Traced, TracedArray, TracedComplex, unary
 
 UNKNOWN = "unknown"
 
@@ -125,6 +129,8 @@ cdef object order_of(Trace trace, int32_t value):
         else:
             stack.pop()
             orders[v] = found(trace, v)
+    if type(orders[value]) is Asked:
+        orders[value] = (<Asked>orders[value]).answer()
     return orders[value]
 
 
@@ -163,6 +169,133 @@ cdef object found(Trace trace, int32_t value):
         if steps is None or by_strides(trace.shape_tuple(x), steps) is not None:
             return UNKNOWN
     return None
+
+
+# -- results of NumPy's functions ----------------------------------------------------------------
+
+cdef class Like:
+    """An array among the arguments of a function: its shape, and how it lies."""
+
+    cdef Trace trace
+    cdef tuple shape, steps
+    cdef int32_t base
+
+    cdef object stand_in(self):
+        """An array of NumPy's that lies as this one does. Square matrices are regular."""
+        cdef tuple shape = self.shape
+        steps = mapped(shape, self.steps, self.trace.shape_tuple(self.base), order_of_base(self.trace, self.base))
+        if steps is None:
+            raise LookupError
+        order = by_strides(shape, steps)
+        axes = list(range(len(shape))) if order is None else [k for k in range(len(shape)) if k not in order] + list(order)
+        array = np.empty([shape[k] for k in axes]).transpose(np.argsort(axes)) if axes else np.empty(())
+        array[...] = np.eye(shape[-1]) if len(shape) > 1 and shape[-1] == shape[-2] else 1.0
+        return array
+
+
+cdef object described(object x):
+    """An argument that can be kept without what it holds."""
+    cdef Like like
+    if isinstance(x, TracedArray):
+        like = Like.__new__(Like)
+        like.trace = (<TracedArray>x).trace
+        like.shape = (<TracedArray>x).shape
+        like.steps = (<TracedArray>x).element_strides()
+        like.base = (<TracedArray>x).buffer.value
+        return like
+    if isinstance(x, Traced):
+        return 1.0
+    if type(x) is list or type(x) is tuple:
+        return type(x)([described(part) for part in x])
+    if isinstance(x, TracedComplex) or callable(x) and not isinstance(x, type):
+        raise LookupError                   # nobody's function is called for this
+    return x
+
+
+cdef object stand_in(object x):
+    if type(x) is Like:
+        return (<Like>x).stand_in()
+    if type(x) is list or type(x) is tuple:
+        return type(x)([stand_in(part) for part in x])
+    return x
+
+
+cdef bint shares(object x, object buffer) except -1:
+    """Is an array among these in this memory?"""
+    if isinstance(x, TracedArray):
+        return (<TracedArray>x).buffer is buffer
+    if type(x) is list or type(x) is tuple:
+        for part in x:
+            if shares(part, buffer):
+                return True
+    return False
+
+
+cdef class Asked:
+    """How NumPy lays out the result of one of its functions: it is asked when somebody wants to know, with other numbers."""
+
+    cdef object func
+    cdef tuple args
+    cdef dict kwargs
+    cdef Py_ssize_t part                # of a tuple of results; -1: the result itself
+    cdef tuple shape
+
+    cdef object answer(self):
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                found = self.func(*[stand_in(x) for x in self.args], **{name: stand_in(x) for name, x in self.kwargs.items()})
+            found = found if self.part < 0 else found[self.part]
+            return by_strides(found.shape, found.strides) if found.shape == self.shape else UNKNOWN
+        except Exception:
+            return UNKNOWN
+
+
+cdef int ask(object func, tuple args, dict kwargs, TracedArray array, Py_ssize_t part) except -1:
+    """Note the question for an array that is the whole of its memory."""
+    cdef Trace trace = array.trace
+    cdef int32_t value = array.buffer.value
+    cdef Asked asked
+    trace.permuted = True
+    try:
+        asked = Asked.__new__(Asked)
+        asked.func, asked.part, asked.shape = func, part, array.shape
+        asked.args = tuple([described(x) for x in args])
+        asked.kwargs = {name: described(x) for name, x in kwargs.items()}
+        trace.orders[value] = asked
+    except LookupError:
+        trace.orders.setdefault(value, UNKNOWN)
+    return 0
+
+
+cdef bint is_whole(TracedArray array) except -1:
+    """Is it all of memory of its own, in the same shape?"""
+    cdef int32_t value = array.buffer.value
+    return (array.steps is None and array.trace.tape.code[value].op != AD_OP_VIEW
+            and array.trace.shape_tuple(value) == array.shape)
+
+
+def settled(func, tuple args, dict kwargs, result):
+    """The result of a function of NumPy's as our own gave it. Its operations need not be NumPy's, so they do not tell how its axes
+    lie: NumPy does. What is a view of an argument stays one."""
+    cdef TracedArray array
+    cdef Py_ssize_t k
+    if isinstance(result, TracedArray):
+        array = <TracedArray>result
+        memory = array.buffer if array.buffer.origin is None else array.buffer.origin   # a copy of our own stands for a view
+        operands = [*args, *kwargs.values()]
+        if sum([d > 1 for d in array.shape]) < 2 or shares(operands, memory) or array.locked and memory is array.buffer:
+            return result
+        if array.locked or not is_whole(array):
+            array = unary(AD_OP_IDENTITY, array)
+        ask(func, args, kwargs, array, -1)
+        return array
+    for k in range(len(result)):
+        if isinstance(result[k], TracedArray):
+            array = <TracedArray>result[k]
+            if is_whole(array) and not array.locked and many_axes(array.trace, array.buffer.value) and not shares(args, array.buffer):
+                ask(func, args, kwargs, array, k)
+    return result
 
 
 # -- what the tracer asks -----------------------------------------------------------------

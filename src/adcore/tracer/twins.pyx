@@ -15,7 +15,7 @@ from adcore import optable
 
 from adcore.tracer.array import find_trace
 
-from adcore.tracer.array cimport Traced, TracedScalar, UFUNCS, binary, listed, unary
+from adcore.tracer.array cimport Traced, TracedScalar, UFUNCS, binary, listed, settled, unary
 
 cnp.import_array()
 
@@ -144,7 +144,7 @@ cdef class Function(Twin):
                     return self.general(args, kwargs)
         if self.ours is None:
             self.ours = implementation(self.plain) or self.plain
-        return self.ours(*args, **kwargs)
+        return settled(self.plain, args, kwargs, self.ours(*args, **kwargs))
 
 
 cdef class MathFunction(Twin):

@@ -46,6 +46,9 @@ class Family:
         Of complex arguments: is the result complex like them? "complex" is complex also of real ones.
     into : callable or None
         ``into(params, y, *arrays)`` writes what ``evaluate`` gives into y, for functions that can do without a copy.
+    native : callable or None
+        ``native(params)`` says where compiled code is that does the same on float64 arrays (see ``sweep.small``), or None; ``evaluate``
+        tells what is wrong where it fails.
 
     Notes
     -----
@@ -59,6 +62,7 @@ class Family:
     jvp: Callable[..., Any] | None = None
     result: str = "like"
     into: Callable[..., Any] | None = None
+    native: Callable[..., Any] | None = None
 
     @functools.cached_property
     def of_parts(self) -> Family:
@@ -123,6 +127,7 @@ class Call:
         self.family = family
         self.params = params
         self.into = None if family.into is None else functools.partial(family.into, params)
+        self.native = None if family.native is None else family.native(params)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Call) and self.family is other.family and bool(self.params == other.params)
@@ -135,6 +140,10 @@ class Call:
 
     def evaluate(self, *arrays: Any) -> Any:
         return self.family.evaluate(self.params, *arrays)
+
+    def failed(self, code: int) -> Exception:
+        """The error of the compiled code: that of LAPACK's functions, the only one that there is."""
+        return np.linalg.LinAlgError("Singular matrix")
 
     def adjoint_program(self, specs: Sequence[Any], wanted: tuple[bool, ...], place: Any) -> Any:
         """The program from (g, y, args...) to the adjoints that are wanted; specs are those of y and the arguments."""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import errors
+from ..sweep import small as kernels
 from ..tracer import array as traced
 from . import complex
 from .calls import Family, apply
@@ -319,11 +320,23 @@ def solve_jvp(params: Any, tangents: Any, y: Any, a: Any, b: Any) -> Any:
     return solve_matrices(a, minus(db, None if da is None else da @ y))
 
 
-SOLVE = Family("np.linalg.solve", lambda params, a, b: np.linalg.solve(a, b), solve_vjp, solve_jvp)
+def natively(kernel: Any) -> Any:
+    """The compiled code of a family whose parameters are the order of small matrices, if they are."""
+    return lambda params: kernel(*params) if params else None
+
+
+def small(*arrays: Any, largest: int = kernels.LARGEST) -> tuple[int, ...]:
+    """The parameters of a call on stacks of square matrices, and what goes with them: the order of small ones."""
+    (n, batch), *others = [(x.shape[-2], x.shape[:-2]) for x in arrays]
+    plain = all(not is_complex(x) and x.dtype == np.float64 for x in arrays)
+    return (n,) if plain and 0 < n <= largest and all(other == (n, batch) for other in others) else ()
+
+
+SOLVE = Family("np.linalg.solve", lambda params, a, b: np.linalg.solve(a, b), solve_vjp, solve_jvp, native=natively(kernels.solve))
 
 
 def solve_matrices(a: Any, b: Any) -> Any:
-    return apply(SOLVE, (), (*batch_of(a.shape, b.shape), *b.shape[-2:]), a, b)
+    return apply(SOLVE, small(a, b), (*batch_of(a.shape, b.shape), *b.shape[-2:]), a, b)
 
 
 @implements(np.linalg.solve, any_kind=True)
@@ -880,20 +893,48 @@ def adjugate_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
 ADJUGATE = Family("the adjugate", adjugate_of, adjugate_vjp, adjugate_jvp)
 
 
+def cofactors(params: Any, a: Any) -> Any:
+    """The adjugates of matrices of order 1 to 3, by their definition."""
+    (n,) = params
+    return np.ones(a.shape) if n == 1 else swapped(a) if n == 2 else crossed(a, a)
+
+
+def cofactors_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
+    (n,), (da,) = params, tangents
+    return np.zeros(a.shape) * da if n == 1 else swapped(da) if n == 2 else crossed(a, da) + crossed(da, a)
+
+
+def swapped(a: Any) -> Any:
+    return np.stack([np.stack([a[..., 1, 1], -a[..., 0, 1]], -1), np.stack([-a[..., 1, 0], a[..., 0, 0]], -1)], -2)
+
+
+def crossed(a: Any, b: Any) -> Any:
+    """Columns that are products of two rows each, one of a and one of b."""
+    return np.stack([np.cross(a[..., (k + 1) % 3, :], b[..., (k + 2) % 3, :]) for k in range(3)], -1)
+
+
+COFACTORS = Family("the adjugate", cofactors, jvp=cofactors_jvp, native=natively(kernels.adjugate))
+
+
+def adjugates(a: Any) -> Any:
+    order = small(a, largest=3)
+    return apply(COFACTORS if order else ADJUGATE, order, a.shape, a)
+
+
 def det_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    return (g[..., None] * H(apply(ADJUGATE, (), a.shape, a)),)
+    return (g[..., None] * H(adjugates(a)),)
 
 
 def det_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
-    return traces(apply(ADJUGATE, (), a.shape, a) @ tangents[0])
+    return traces(adjugates(a) @ tangents[0])
 
 
-DET = Family("np.linalg.det", lambda params, a: np.asarray(np.linalg.det(a))[..., None], det_vjp, det_jvp)
+DET = Family("np.linalg.det", lambda params, a: np.asarray(np.linalg.det(a))[..., None], det_vjp, det_jvp, native=natively(kernels.det))
 
 
 def determinants(a: Any) -> Any:
     """As vectors of length 1."""
-    return apply(DET, (), (*a.shape[:-2], 1), a)
+    return apply(DET, small(a), (*a.shape[:-2], 1), a)
 
 
 @implements(np.linalg.det, any_kind=True)

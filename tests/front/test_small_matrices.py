@@ -1,7 +1,8 @@
-"""solve, inv and det of small matrices, which sweeps compute without Python."""
+"""Small matrices: solve, inv, det, cholesky and triangular solves, which sweeps compute without Python."""
 
 import numpy as np
 import pytest
+import scipy.linalg as sla
 from adcore.sweep.engine import explained
 from numpy.testing import assert_allclose
 
@@ -37,7 +38,17 @@ def test_values_and_derivatives_are_those_of_numpys_functions(n, batch):
         _, tangent = adcore.jvp(f, args, tangents)
         adjoints = pull(w) if isinstance(pull(w), tuple) else (pull(w),)
         assert_allclose(np.sum(w * tangent), sum(np.sum(g * t) for g, t in zip(adjoints, tangents, strict=True)), rtol=1e-7)
+    spd = a @ np.swapaxes(a, -1, -2) + np.eye(n)
+    lower, upper = np.linalg.cholesky(spd), np.swapaxes(np.linalg.cholesky(spd + np.eye(n)), -1, -2)
+    same(np.linalg.cholesky, spd)
+    same(lambda s: np.linalg.cholesky(s, upper=True), spd)
+    same(np.linalg.slogdet, a, take=lambda y: y[1])
+    for matrix, kind in ((lower, {"lower": True}), (upper, {}), (lower, {"lower": True, "unit_diagonal": True}), (upper, {"trans": 1})):
+        if not batch:
+            same(lambda m, b, kind=kind: sla.solve_triangular(m, b, **kind), matrix, b)
     if n <= 5:
+        weights = R.normal(size=spd.shape)
+        adcore.testing.check_grads(lambda s: np.sum(weights * np.linalg.cholesky(s @ s.swapaxes(-1, -2) + np.eye(n))), (a,), order=2)
         adcore.testing.check_grads(lambda a, b: np.sum(np.linalg.solve(a, b) ** 2), (a, b), order=1)
         adcore.testing.check_grads(lambda a: np.sum(np.linalg.det(a)[..., None, None] * np.linalg.inv(a)), (a,), order=2)
 
@@ -53,6 +64,45 @@ def test_small_ones_are_computed_without_python():
         g = lambda a, b: np.sum(np.abs(np.linalg.solve(a, b)) ** 2)  # noqa: E731
         assert "native" not in steps(g, *others)
         assert_allclose(adcore.value_and_grad(g)(*others)[0], g(*others), rtol=1e-4)
+
+
+def same(f, *args, take=lambda y: y):
+    """Value, and the two modes by inner product."""
+    g = lambda *args: take(f(*args))  # noqa: E731
+    value, pull = adcore.vjp(g, *args)
+    assert_allclose(value, g(*args), rtol=1e-9, atol=1e-11)
+    w, tangents = R.normal(size=np.shape(value)), [R.normal(size=x.shape) for x in args]
+    adjoints = pull(w) if len(args) > 1 else (pull(w),)
+    assert_allclose(
+        np.sum(w * adcore.jvp(g, args, tangents)[1]), sum(np.sum(a * t) for a, t in zip(adjoints, tangents, strict=True)), rtol=1e-7
+    )
+
+
+def test_factors_are_computed_without_python():
+    def f(a, b):
+        s = a @ a.T + np.eye(3)
+        low = np.linalg.cholesky(s)
+        return np.sum(sla.solve_triangular(low, b, lower=True) ** 2) + 2 * np.sum(np.log(np.diag(low))) + np.linalg.slogdet(s)[1]
+
+    assert "call" not in steps(f, *made(3))
+    adcore.testing.check_grads(f, made(3), order=2)
+
+
+def test_what_fails_says_so():
+    for f, a, message in (
+        (np.linalg.cholesky, -np.eye(2), "not positive definite"),
+        (lambda a: sla.solve_triangular(a, np.ones(2)), np.array([[1.0, 2.0], [0.0, 0.0]]), "singular"),
+    ):
+        with pytest.raises(np.linalg.LinAlgError, match=message):
+            f(a)
+        with pytest.raises(np.linalg.LinAlgError, match=message):
+            adcore.vjp(f, a)
+        compiled = adcore.compile(f)
+        compiled(np.eye(2))
+        with pytest.raises(np.linalg.LinAlgError, match=message):
+            compiled(a)
+    value, _ = adcore.vjp(lambda a: np.stack(np.linalg.slogdet(a)), np.zeros((2, 2)))
+    assert_allclose(value, [0.0, -np.inf])
 
 
 SINGULAR = np.array([[1.0, 2.0], [2.0, 4.0]])

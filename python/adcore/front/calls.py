@@ -20,6 +20,7 @@ import numpy as np
 from .. import errors
 from ..passes.optimise import optimise
 from ..passes.reverse import reverse
+from ..sweep import small
 from ..tape.program import DTYPE_NAMES
 from ..tracer import array as traced
 from . import complex
@@ -142,8 +143,8 @@ class Call:
         return self.family.evaluate(self.params, *arrays)
 
     def failed(self, code: int) -> Exception:
-        """The error of the compiled code: that of LAPACK's functions, the only one that there is."""
-        return np.linalg.LinAlgError("Singular matrix")
+        """The error that a code of the compiled one stands for."""
+        return np.linalg.LinAlgError(small.FAILURES[code - 1])
 
     def adjoint_program(self, specs: Sequence[Any], wanted: tuple[bool, ...], place: Any) -> Any:
         """The program from (g, y, args...) to the adjoints that are wanted; specs are those of y and the arguments."""

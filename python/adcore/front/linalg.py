@@ -372,7 +372,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 def evaluate_triangular(params: Any, a: Any, b: Any) -> Any:
     import scipy.linalg
 
-    lower, unit = params
+    lower, unit, *_ = params
     return loop(lambda x, y: scipy.linalg.solve_triangular(x, y, lower=lower, unit_diagonal=unit, check_finite=False), a, b)
 
 
@@ -382,7 +382,7 @@ def triangle(x: Any, lower: bool, unit: bool) -> Any:
 
 
 def triangular_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, b: Any) -> Any:
-    lower, unit = params
+    lower, unit, *_ = params
     s = solve_triangle(H(a), g, not lower, unit)
     return (
         summed_to(triangle(-(s @ H(y)), lower, unit), a.shape) if wanted[0] else None,
@@ -391,16 +391,22 @@ def triangular_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, b: Any) -> 
 
 
 def triangular_jvp(params: Any, tangents: Any, y: Any, a: Any, b: Any) -> Any:
-    lower, unit = params
+    lower, unit, *_ = params
     da, db = tangents
     return solve_triangle(a, minus(db, None if da is None else triangle(da, lower, unit) @ y), lower, unit)
 
 
-TRIANGULAR = Family("scipy.linalg.solve_triangular", evaluate_triangular, triangular_vjp, triangular_jvp)
+TRIANGULAR = Family(
+    "scipy.linalg.solve_triangular",
+    evaluate_triangular,
+    triangular_vjp,
+    triangular_jvp,
+    native=lambda params: kernels.triangular(*params) if len(params) > 2 else None,
+)
 
 
 def solve_triangle(a: Any, b: Any, lower: bool, unit: bool = False) -> Any:
-    return apply(TRIANGULAR, (bool(lower), bool(unit)), (*batch_of(a.shape, b.shape), *b.shape[-2:]), a, b)
+    return apply(TRIANGULAR, (bool(lower), bool(unit), *small(a, b)), (*batch_of(a.shape, b.shape), *b.shape[-2:]), a, b)
 
 
 # -- factorisations ------------------------------------------------------------------------------------
@@ -448,11 +454,12 @@ CHOLESKY_ADJOINT = Family(
     lambda params, g, y: loop(adjoint_of_factor, g, y),
     cholesky_adjoint_vjp,
     cholesky_adjoint_jvp,
+    native=natively(kernels.cholesky_adjoint),
 )
 
 
 def cholesky_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    return (onto_triangle(apply(CHOLESKY_ADJOINT, (), a.shape, g, y)),)
+    return (onto_triangle(apply(CHOLESKY_ADJOINT, small(g, y), a.shape, g, y)),)
 
 
 def cholesky_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
@@ -460,15 +467,17 @@ def cholesky_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
     return y @ half_lower(H(solve_triangle(y, H(s), True)))
 
 
-CHOLESKY = Family("np.linalg.cholesky", lambda params, a: np.linalg.cholesky(a), cholesky_vjp, cholesky_jvp)
+CHOLESKY = Family(
+    "np.linalg.cholesky", lambda params, a: np.linalg.cholesky(a), cholesky_vjp, cholesky_jvp, native=natively(kernels.cholesky)
+)
 
 
 @implements(np.linalg.cholesky, any_kind=True)
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     a = square("cholesky", a)
     if upper:
-        return H(apply(CHOLESKY, (), a.shape, H(a)))
-    return apply(CHOLESKY, (), a.shape, a)
+        return H(apply(CHOLESKY, small(a), a.shape, H(a)))
+    return apply(CHOLESKY, small(a), a.shape, a)
 
 
 def parts(y: Any, *shapes: tuple[int, ...]) -> list[Any]:
@@ -858,13 +867,13 @@ def slogdet_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
     return np.concatenate([1j * change.imag * y[..., :1], change.real], axis=-1)
 
 
-SLOGDET = Family("np.linalg.slogdet", evaluate_slogdet, slogdet_vjp, slogdet_jvp)
+SLOGDET = Family("np.linalg.slogdet", evaluate_slogdet, slogdet_vjp, slogdet_jvp, native=natively(kernels.slogdet))
 
 
 @implements(np.linalg.slogdet, any_kind=True)
 def slogdet(a: Any) -> Any:
     a = square("slogdet", a)
-    y = apply(SLOGDET, (), (*a.shape[:-2], 2), a)
+    y = apply(SLOGDET, small(a), (*a.shape[:-2], 2), a)
     sign = y[..., 0]
     return np.linalg._linalg.SlogdetResult(sign if is_complex(a) else traced.constant_part(sign), np.real(y[..., 1]))
 

@@ -535,7 +535,9 @@ class Constant:
     """An array that is part of a program: a call without arguments."""
 
     def __init__(self, array):
+        from adcore.sweep import small
         self.array = array
+        self.native = small.constant(array)
 
     def __repr__(self):
         return "constant"

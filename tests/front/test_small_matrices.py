@@ -12,7 +12,7 @@ R = np.random.default_rng(0)
 
 
 def made(n, *batch):
-    return R.normal(size=(*batch, n, n)) + 0.5 * np.eye(n), R.normal(size=(*batch, n, 3))
+    return 0.3 * R.normal(size=(*batch, n, n)) + 2.0 * np.eye(n), R.normal(size=(*batch, n, 3))
 
 
 def steps(f, *args):

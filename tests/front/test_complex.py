@@ -377,3 +377,30 @@ def test_refusals_name_the_line():
         with pytest.raises((adcore.errors.AdcoreError, TypeError), match=text) as caught:
             adcore.gradient(f, v)
         assert "test_complex.py" in str(caught.value)
+
+
+WRITERS = {
+    "putmask": lambda y: np.putmask(y, np.abs(y) > 1, 0.5j),
+    "place": lambda y: np.place(y, np.abs(y) > 1, [0.5j, 1.0]),
+    "put": lambda y: np.put(y, [0, 5], [1j, 2]),
+    "put_along_axis": lambda y: np.put_along_axis(y, np.array([[0], [1], [2]]), 2j, axis=1),
+    "copyto": lambda y: np.copyto(y, 3j, where=np.abs(y) > 1),
+    "fill_diagonal": lambda y: np.fill_diagonal(y, 1j),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_functions_that_write_reach_complex_arrays(name):
+    """putmask, place and put_along_axis wrote into a copy of an array that was not being differentiated."""
+    Z = np.random.default_rng(0).normal(size=(3, 4)) * (1 + 0.5j)
+
+    def f(t):
+        y = Z.copy()
+        WRITERS[name](y)
+        w = y * t
+        WRITERS[name](w)
+        return np.sum(np.abs(y) ** 2) + np.sum(np.abs(w) ** 2)
+
+    assert adcore.value_and_grad(f)(1.3)[0] == pytest.approx(f(1.3), rel=1e-14)
+    np.testing.assert_allclose(adcore.compile(lambda z: f(z[0, 0].real))(Z), f(Z[0, 0].real))
+    adcore.testing.check_grads(f, (1.3,), order=1)

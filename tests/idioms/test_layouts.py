@@ -284,3 +284,40 @@ def test_a_copy_that_stands_for_a_view_is_not_read_when_it_is_out_of_date():
     for g in (f, element):
         with pytest.raises(adcore.errors.ArgumentError, match=r"test_layouts.py:\d+: an array was reshaped and then written into"):
             adcore.gradient(g, FORTRAN[0])
+
+
+VIEWS_AND_COPIES = {
+    "the diagonal by einsum": lambda x: np.einsum("iij->ij", x[:, :2]),
+    "einsum without a sum": lambda x: np.einsum("ijk->kij", x),
+    "tile once": lambda x: np.tile(x, 1),
+    "prod over no axis": lambda x: np.prod(x, axis=()),
+    "accumulate one": lambda x: np.maximum.accumulate(x[:1], axis=0),
+    "cumprod of one": lambda x: np.cumprod(x[:1], axis=0),
+    "sum over no axis": lambda x: np.sum(x, axis=()),
+    "the real part": np.real,
+    "atleast_3d": np.atleast_3d,
+    "astype without a copy": lambda x: x.astype(float, copy=False),
+    "astype": lambda x: x.astype(float),
+    "repeat once": lambda x: np.repeat(x, 1, axis=0),
+    "roll by nothing": lambda x: np.roll(x, 0),
+    "rot90 twice": lambda x: np.rot90(x, 2),
+    "nan_to_num in place": lambda x: np.nan_to_num(x, copy=False),
+    "split": lambda x: np.split(x, [1])[1],
+}
+
+
+@pytest.mark.parametrize("name", VIEWS_AND_COPIES)
+def test_results_share_memory_where_numpys_do(name):
+    def written(x):
+        x = x.copy()
+        VIEWS_AND_COPIES[name](x)[...] = 7.0
+        return np.sum(x)
+
+    def read(x):
+        x = x.copy()
+        y = VIEWS_AND_COPIES[name](x)
+        x[...] = 7.0
+        return np.sum(y)
+
+    for f in (written, read):
+        assert adcore.value_and_grad(lambda x: f(x) + 0.0 * np.sum(x))(C)[0] == pytest.approx(f(C))  # noqa: B023

@@ -777,7 +777,7 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return bilinear(func, *args, **kwargs)
     if func not in dispatch.ON_VALUES and (any_active(args) or any_active(kwargs)):
         raise refuse(f"{dispatch.name_of(func)} of complex values")
-    return func(*values(args), **values(kwargs))
+    return dispatch.of_values(func, args, kwargs)
 
 
 def halves(tree: Any, trace: Any) -> tuple[Any, Any]:
@@ -861,6 +861,9 @@ PARTWISE: dict[Any, tuple[Any, ...]] = {
     np.fill_diagonal: (0, 1),
     np.copyto: (0, 1),
     np.put: (0, 2, "v"),
+    np.putmask: (0, 2, "values"),
+    np.place: (0, 2, "vals"),
+    np.put_along_axis: (0, 2, "values"),
     np.interp: (2, "fp", "left", "right"),
 }
 
@@ -985,6 +988,8 @@ def prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
         raise refuse(f"np.prod of complex values with {', '.join(kwargs)}")
     axes = tuple(range(a.ndim)) if axis is None else tuple(k % a.ndim for k in np.atleast_1d(axis))
     rest = [k for k in range(a.ndim) if k not in axes]
+    if not axes:
+        return +a
     x = np.reshape(np.transpose(a, (*rest, *axes)), (*[a.shape[k] for k in rest], -1))
     while x.shape[-1] > 1:
         n = x.shape[-1]

@@ -168,7 +168,18 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return store(name_of(func), kwargs.pop("out"), ours(*args, **kwargs))
     if func not in ON_VALUES and (any_active(args) or any_active(kwargs)):
         raise refuse(name_of(func), reason(func))
-    return func(*values(args), **values(kwargs))
+    return of_values(func, args, kwargs)
+
+
+def of_values(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a function of NumPy's gives for the values of its arguments, which are copies: what it writes into them is lost."""
+    out = kwargs.get("out")
+    if traced.is_traced(out):
+        return store(name_of(func), out, func(*values(args), **values({k: x for k, x in kwargs.items() if k != "out"})))
+    found = func(*values(args), **values(kwargs))
+    if found is None and func not in ON_VALUES:
+        raise refuse(f"writing into an array by {name_of(func)}", reason(func))
+    return found
 
 
 def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

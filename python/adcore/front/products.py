@@ -152,15 +152,16 @@ def parse_einsum(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[s
 
 
 def diagonals(a: Any, letters: str) -> Any:
-    """Repeated letters of one operand: its diagonal, whose axis comes first (`apart`)."""
+    """Repeated letters of one operand: its diagonal, a view whose axis comes first (`apart`)."""
     for c in dict.fromkeys(letters):
         while letters.count(c) > 1:
             i = letters.index(c)
             j = letters.index(c, i + 1)
-            k = np.arange(a.shape[i])
-            order = [i, j, *[m for m in range(len(letters)) if m not in (i, j)]]
-            a = a.transposed(tuple(order))[k, k]
-            letters = c + "".join(letters[m] for m in range(len(letters)) if m not in (i, j))
+            if a.shape[i] != a.shape[j]:
+                raise ValueError(f"einsum: {c} is {a.shape[i]} and {a.shape[j]}")
+            rest, steps = [m for m in range(len(letters)) if m not in (i, j)], a.element_steps
+            a = a.stepped((a.shape[i], *[a.shape[m] for m in rest]), (steps[i] + steps[j], *[steps[m] for m in rest]), 0)
+            letters = c + "".join(letters[m] for m in rest)
     return a
 
 

@@ -137,7 +137,7 @@ def scan(f: Any, a: Any, axis: int) -> Any:
     while step < n:
         a = concatenate([a[(*lead, slice(0, step))], f(a[(*lead, slice(0, n - step))], a[(*lead, slice(step, n))])], axis)
         step *= 2
-    return a
+    return a if n > 1 else a.copy()
 
 
 def times(a: Any, b: Any) -> Any:
@@ -157,7 +157,7 @@ def prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     if any(shape[k] == 0 for k in axes):
         result = traced.new_array(traced.trace_of_value(a), kept, a.dtype, 1.0)
     elif not axes:
-        result = a
+        result = a.copy()
     else:
         rest = [k for k in range(len(shape)) if k not in axes]
         flat = a.transposed((*rest, *axes)).reshape([*(shape[k] for k in rest), -1])
@@ -190,7 +190,7 @@ def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None)
         return finished(np.cumprod(values(a), axis), out, "cumprod")
     a, axis = flat_or(in_dtype(a, dtype, "cumprod"), axis)
     result = scan(times, a, axis)
-    return finished(result.copy() if result is a else result, out, "cumprod")
+    return finished(result, out, "cumprod")
 
 
 def cumulative(f: Any, first: float) -> Any:

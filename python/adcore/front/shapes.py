@@ -506,6 +506,8 @@ def tile(A: Any, reps: Any) -> Any:
     reps = (1,) * (n - len(reps)) + reps
     pairs = [x for d in zip(reps, a.shape, strict=True) for x in d]
     spread = a.reshape([x for d in a.shape for x in (1, d)])
+    if all(r == 1 for r in reps):
+        return a.copy()
     return traced.broadcast_to(spread, tuple(pairs)).reshape([r * d for r, d in zip(reps, a.shape, strict=True)])
 
 

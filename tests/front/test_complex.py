@@ -404,3 +404,29 @@ def test_functions_that_write_reach_complex_arrays(name):
     assert adcore.value_and_grad(f)(1.3)[0] == pytest.approx(f(1.3), rel=1e-14)
     np.testing.assert_allclose(adcore.compile(lambda z: f(z[0, 0].real))(Z), f(Z[0, 0].real))
     adcore.testing.check_grads(f, (1.3,), order=1)
+
+
+CONTIGUOUS = {
+    "itself": lambda w: np.ascontiguousarray(w),
+    "the transpose": lambda w: np.ascontiguousarray(w.T),
+    "the transpose in Fortran order": lambda w: np.asfortranarray(w.T),
+    "in Fortran order": lambda w: np.asfortranarray(w),
+    "every other column": lambda w: np.ascontiguousarray(w[:, ::2]),
+    "rows": lambda w: np.ascontiguousarray(w[1:]),
+    "every other row": lambda w: np.ascontiguousarray(w[::2]),
+}
+
+
+@pytest.mark.parametrize("name", CONTIGUOUS)
+def test_contiguous_complex_arrays_are_copies_where_numpys_are(name):
+    """None was: what was written into one reached the array that it was made from."""
+    Z = np.random.default_rng(0).normal(size=(3, 4)) * (1 + 0.5j)
+
+    def f(z):
+        total = 0.0
+        for w in (z * 1, z.copy()):
+            CONTIGUOUS[name](w)[0] = 2j * z[0, 0]
+            total = total + np.sum(np.abs(w) ** 2)
+        return total
+
+    assert adcore.value_and_grad(f)(Z)[0] == pytest.approx(f(Z), rel=1e-14)

@@ -844,7 +844,7 @@ PARTWISE: dict[Any, tuple[Any, ...]] = {
             "dstack column_stack array_split split hsplit vsplit dsplit flip fliplr flipud rot90 roll take take_along_axis repeat tile "
             "tril triu diagonal diag diagflat trace copy delete block sum mean cumsum ediff1d gradient nansum nanmean round around "
             "nan_to_num matrix_transpose linalg.matrix_transpose linalg.diagonal linalg.trace fft.fftshift fft.ifftshift "
-            "unstack"
+            "unstack lib.stride_tricks.sliding_window_view"
         ),
         (0, "a", "ary", "array", "arr", "m", "x"),
     ),

@@ -578,6 +578,12 @@ def numpy_steps(TracedArray x):
     return layout().steps_of(x) if x.trace.permuted else x.element_strides()
 
 
+def side_by_side(x, y):
+    """Does each element of y stand behind that of x, as imaginary parts do behind real ones?"""
+    return (isinstance(x, TracedArray) and isinstance(y, TracedArray) and (<TracedArray>x).buffer is (<TracedArray>y).buffer
+            and (<TracedArray>x).offset + 1 == (<TracedArray>y).offset)
+
+
 def laid_out(TracedArray x, order):
     """A fresh array whose axes lie in this order in NumPy's memory, which its operations alone do not tell; None: in C order."""
     return layout().given(x, order) if order is not None or x.trace.permuted else x

@@ -75,7 +75,6 @@ _global = initial()
 _lock = Lock()
 _local: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("adcore_config", default=None)
 _tables: dict[tuple[bool, bool, str], Any] = {}
-_live: dict[int, tuple[dict[str, Any], tuple[bool | str, int, Any, bool, bool]]] = {}
 
 
 def current() -> dict[str, Any]:
@@ -128,21 +127,7 @@ def variant() -> str:
 def live() -> tuple[bool | str, int, Any, bool, bool]:
     """What every sweep and every replay ask for: when to optimise, how many threads, the kernel table (`kernel_table`), whether
     NaNs are traced, and whether gradients are conjugated. ``sweep.engine.settings`` is the same from C."""
-    local = _local.get()
-    if local is None:
-        settings = _global
-        found = _live.get(id(settings))  # every change makes a new dict; the entry keeps its id taken
-        if found is not None:
-            return found[1]
-        answer = _answer(settings)
-        _live.clear()
-        _live[id(settings)] = (settings, answer)
-        return answer
-    settings = {**_global, **local}
-    return _answer(settings)
-
-
-def _answer(settings: dict[str, Any]) -> tuple[bool | str, int, Any, bool, bool]:
+    settings = current()
     return settings["optimise"], settings["threads"], _table(settings), bool(settings["debug_nans"]), bool(settings["conjugate"])
 
 

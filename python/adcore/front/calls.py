@@ -128,7 +128,6 @@ class Call:
         self.family = family
         self.params = params
         self.into = None if family.into is None else functools.partial(family.into, params)
-        self.native = None if family.native is None else family.native(params)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Call) and self.family is other.family and bool(self.params == other.params)
@@ -141,6 +140,11 @@ class Call:
 
     def evaluate(self, *arrays: Any) -> Any:
         return self.family.evaluate(self.params, *arrays)
+
+    @property
+    def native(self) -> Any:
+        """Where compiled code for it is, or None."""
+        return None if self.family.native is None else self.family.native(self.params)
 
     def failed(self, code: int) -> Exception:
         """The error that a code of the compiled one stands for."""

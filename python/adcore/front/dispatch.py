@@ -163,7 +163,7 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     ours = TABLE.get(func)
     if ours is not None:
         if kwargs.get("out") is None:
-            return traced.settle(func, args, kwargs, ours(*args, **kwargs))
+            return traced.settled(func, args, kwargs, ours(*args, **kwargs))
         kwargs = dict(kwargs)
         return store(name_of(func), kwargs.pop("out"), ours(*args, **kwargs))
     if func not in ON_VALUES and (any_active(args) or any_active(kwargs)):
@@ -199,7 +199,7 @@ def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
     if method == "__call__":
         result = call(uf, inputs, kwargs)
     elif method in methods.BY_NAME:
-        result = traced.settle(getattr(uf, method), inputs, kwargs, methods.BY_NAME[method](uf, *inputs, **kwargs))
+        result = traced.settled(getattr(uf, method), inputs, kwargs, methods.BY_NAME[method](uf, *inputs, **kwargs))
     else:
         raise refuse(f"np.{uf.__name__}.{method}")
     if dtype is not None:

@@ -105,7 +105,7 @@ def either(plain: Any, ours: Any) -> Any:
 
     @functools.wraps(plain)
     def of(*args: Any, **kw: Any) -> Any:
-        return traced.settle(plain, args, kw, ours(*args, **kw)) if met(args, kw) else plain(*args, **kw)
+        return traced.settled(plain, args, kw, ours(*args, **kw)) if met(args, kw) else plain(*args, **kw)
 
     return of
 

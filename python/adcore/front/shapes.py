@@ -465,8 +465,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
         index = index % a.shape[axis]
     elif mode == "clip":
         index = np.clip(index, 0, a.shape[axis] - 1)
-    found = a[(slice(None),) * axis_of(axis, len(a.shape)) + (index[()],)]
-    return finished(traced.laid_out(found, None) if isinstance(found, traced.TracedArray) else found, out, "take")
+    return finished(a[(slice(None),) * axis_of(axis, len(a.shape)) + (index[()],)], out, "take")
 
 
 @implements(np.take_along_axis)
@@ -503,11 +502,11 @@ def tile(A: Any, reps: Any) -> Any:
     reps = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
     n = max(len(reps), len(A.shape))
     a = A.reshape((1,) * (n - len(A.shape)) + A.shape)
+    if all(r == 1 for r in reps):
+        return a.copy()
     reps = (1,) * (n - len(reps)) + reps
     pairs = [x for d in zip(reps, a.shape, strict=True) for x in d]
     spread = a.reshape([x for d in a.shape for x in (1, d)])
-    if all(r == 1 for r in reps):
-        return a.copy()
     return traced.broadcast_to(spread, tuple(pairs)).reshape([r * d for r, d in zip(reps, a.shape, strict=True)])
 
 
@@ -855,15 +854,12 @@ def astype_of(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -
 
 def contiguous(x: Any) -> Any:
     """x where its elements lie in C order, else a copy in which they do."""
-    if isinstance(x, complex.Complex) and x.shape:
-        steps = traced.numpy_steps(x.re)
-        unit = 2 if traced.side_by_side(x.re, x.im) else 1
-        whole = steps is not None and lies_in(tuple(s // unit for s in steps), x.shape, "C")
-        return x if whole else np.copy(x, "C")
-    if not isinstance(x, traced.TracedArray):
+    part = x.re if isinstance(x, complex.Complex) else x
+    if not isinstance(part, traced.TracedArray):
         return x
-    steps = traced.numpy_steps(x)
-    return x if steps is not None and lies_in(steps, x.shape, "C") else copy(x, "C")
+    steps = traced.numpy_steps(part)
+    unit = 2 if part is not x and traced.side_by_side(x.re, x.im) else 1
+    return x if steps is not None and lies_in(tuple(s // unit for s in steps), x.shape, "C") else np.copy(x, "C")
 
 
 def strided_view(x: Any, shape: Any = None, strides: Any = None, subok: bool = False, writeable: bool = True) -> Any:

@@ -48,7 +48,7 @@ class Vectorized:
         results = [packed(column, outer, types[k] if types else None) for k, column in enumerate(columns)]
         if self.core is None:  # a ufunc of as many operands
             like = np.frompyfunc(lambda *_: 0.0, len(operands), 1)
-            results = [traced.settle(like, tuple(operands), {}, result) for result in results]
+            results = [traced.settled(like, tuple(operands), {}, result) for result in results]
         return tuple(results) if many else results[0]
 
     def loop(self, operands: list[Any]) -> tuple[tuple[int, ...], Callable[[tuple[int, ...]], list[Any]]]:

@@ -14,7 +14,7 @@ from libc.string cimport memcmp, memcpy
 
 from adcore.optable.opcodes cimport *
 from adcore.passes.affine cimport Map, compose, disjoint, make_dense
-from adcore.tape.maps cimport maps_disjoint, maps_equal
+from adcore.tape.maps cimport map_in_order, maps_disjoint, maps_equal
 from adcore.tape.program cimport (
     BOOL, F32, F64, I64, NARY, SCALAR_SHAPE, WAYS, arg, n_args, recent_slot, remember, same_shape, size_at,
 )
@@ -446,20 +446,13 @@ cdef class Builder:
                       const int64_t *strides) except -1:
         cdef Instr *below = &self.out.code[base]
         cdef int64_t *ints = self.out.ints
-        cdef int64_t step = 1, k, ndim = ints[shape]
-        cdef bint identity = offset == 0 and same_shape(ints, below.shape, shape)
+        cdef int64_t k, ndim = ints[shape]
         cdef int32_t found, space
         cdef Map inner
         cdef int64_t[MAX_DIMS] own
         if self.rewrites:
-            if identity:
-                for k in range(ndim - 1, -1, -1):
-                    if ints[shape + 1 + k] > 1 and strides[k] != step:
-                        identity = False
-                        break
-                    step *= ints[shape + 1 + k]
-                if identity:
-                    return base
+            if same_shape(ints, below.shape, shape) and map_in_order(ndim, ints + shape + 1, offset, strides):
+                return base
             if below.op == AD_OP_FULL:
                 return self.full(dtype, below.x1, shape)
             if ints[below.shape] == 0:

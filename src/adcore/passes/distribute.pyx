@@ -6,8 +6,7 @@ from libc.stdint cimport int32_t, int64_t
 from adcore.optable.opcodes cimport AD_N_ELEMENTWISE, AD_OP_ADD, AD_OP_SUM, AD_OP_UPDATE, AD_OP_VIEW
 from adcore.passes.builder cimport Builder
 from adcore.tape.boxes cimport Box, find_box
-from adcore.tape.maps cimport map_in_order
-from adcore.tape.program cimport F64, Instr, Program, SCALAR_SHAPE, arg, n_args, size_at
+from adcore.tape.program cimport F64, Instr, Program, SCALAR_SHAPE, arg, is_reshape, n_args, size_at
 
 from adcore.passes.optimise import dead_code
 
@@ -54,13 +53,10 @@ cdef class Distribution:
         cdef const Instr *instr = &self.program.code[value]
         return instr.op < AD_N_ELEMENTWISE and self.uses[value] == 1 and self.program.ints[instr.shape] > 0
 
-    cdef bint is_reshape(self, int32_t value) noexcept:
+    cdef bint is_reshaped(self, int32_t value) noexcept:
         """Is it an array in another shape, that nobody else reads? Its elements stand where they stood."""
         cdef const Instr *instr = &self.program.code[value]
-        cdef const int64_t *ints = self.program.ints
-        return (instr.op == AD_OP_VIEW and self.uses[value] == 1 and ints[instr.shape] > 0
-                and map_in_order(ints[instr.shape], ints + instr.shape + 1, ints[instr.param], ints + instr.param + 1)
-                and size_at(ints, instr.shape) == size_at(ints, self.program.code[instr.x1].shape))
+        return instr.op == AD_OP_VIEW and self.uses[value] == 1 and is_reshape(self.program, instr)
 
     cdef bint find_pieces(self, int32_t value) noexcept:
         """Is it put together from a few pieces that share no element and leave none out?"""
@@ -98,7 +94,7 @@ cdef class Distribution:
         cdef const Instr *instr = &self.program.code[value]
         cdef bint found = False
         cdef int k
-        if self.is_reshape(value):
+        if self.is_reshaped(value):
             return self.look(instr.x1)
         if not self.is_term(value):
             if self.assembled >= 0 or self.find_pieces(value):
@@ -132,7 +128,7 @@ cdef class Distribution:
             return self.new[piece.x2]
         if ints[instr.shape] == 0:
             return self.new[value]
-        if self.is_reshape(value):
+        if self.is_reshaped(value):
             return self.part(instr.x1, piece)
         own = self.builder.copy_shape(self.program, self.program.code[piece.x2].shape)
         if not self.is_term(value):

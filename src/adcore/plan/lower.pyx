@@ -28,8 +28,8 @@ from adcore.plan.records cimport join_records
 from adcore.plan.recompute cimport recompute
 from adcore.plan.tiles cimport tile
 from adcore.plan.windows cimport windows
-from adcore.tape.maps cimport map_in_order, map_injective, maps_disjoint, maps_equal, same_index_only
-from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args, size_at
+from adcore.tape.maps cimport map_injective, maps_disjoint, maps_equal, same_index_only
+from adcore.tape.program cimport F32, F64, Instr, Program, arg, is_reshape, n_args, size_at
 from adcore.tape.shelf cimport Shelf, shelf_free, shelf_init, shelf_take, shelf_take_numbers
 
 from adcore import optable
@@ -1396,13 +1396,8 @@ cdef int32_t physical(const Lane *lanes, int32_t lane, int32_t n_temps) noexcept
 cdef bint reshaped(Program program, int32_t value) noexcept:
     """Is the value a computed one in another shape: all its elements, in the same order?"""
     cdef const Instr *instr = &program.code[value]
-    cdef const int64_t *ints = program.ints
-    if instr.op != AD_OP_VIEW or program.code[instr.x1].op in (AD_OP_INPUT, AD_OP_CONST, AD_OP_FULL):
-        return False
-    if program.code[instr.x1].dtype != instr.dtype or ints[instr.shape] == 0 or ints[program.code[instr.x1].shape] == 0:
-        return False                    # a scalar is no array
-    return (map_in_order(ints[instr.shape], ints + instr.shape + 1, ints[instr.param], ints + instr.param + 1)
-            and size_at(ints, instr.shape) == size_at(ints, program.code[instr.x1].shape))
+    return (instr.op == AD_OP_VIEW and program.code[instr.x1].op not in (AD_OP_INPUT, AD_OP_CONST, AD_OP_FULL)
+            and program.code[instr.x1].dtype == instr.dtype and is_reshape(program, instr))
 
 
 cdef Program without_reshaped_results(Program program):

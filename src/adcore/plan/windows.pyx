@@ -21,6 +21,7 @@ from adcore.passes.builder cimport Builder
 from adcore.plan.fuse cimport COMPUTED, role_of
 from adcore.plan.plan cimport CLAMPED
 from adcore.plan.pool cimport Pool, pool_add, pool_free, pool_init
+from adcore.tape.boxes cimport find_start
 from adcore.tape.program cimport F32, F64, Instr, Program, arg, n_args, same_shape, size_at
 
 cdef enum:
@@ -263,21 +264,14 @@ cdef class Reading:
     cdef bint find_parts(self, int32_t space, int32_t map_, int32_t array, Parts *parts) noexcept:
         """Take apart a map over a space into an array; False when its image is no box of it."""
         cdef const int64_t *ints = self.program.ints
-        cdef int64_t ndim = ints[array], m, k, step = 1, left = ints[map_]
+        cdef int64_t ndim = ints[array], m, k
         cdef int64_t[4] steps
         cdef bint[4] used
-        if ndim > DIMS or ints[space] > DIMS or left < 0:
+        if ndim > DIMS or ints[space] > DIMS or not find_start(ints, array, map_, steps, parts.start):
             return False
         parts.repeats = False
-        for k in range(ndim - 1, -1, -1):
-            steps[k] = step
-            step *= ints[array + 1 + k]
-            used[k] = False
-        if step == 0:
-            return False
         for k in range(ndim):
-            parts.start[k] = left // steps[k]
-            left -= parts.start[k] * steps[k]
+            used[k] = False
         for m in range(ints[space]):
             parts.axis[m] = NONE
             if ints[space + 1 + m] == 1:

@@ -36,14 +36,13 @@ static void *ad_idle_result_out(int k) {
 
 /* An idle block of n bytes or up to a quarter more, the closest; NULL: none. */
 static void *ad_recycled(size_t n) {
-    size_t room, closest = n + n / 4;
+    size_t room, closest = n + n / 4 + 1;
     int k, best = -1;
     void *block = NULL;
     if (n < AD_OWN_PAGES || !ad_idle_results_mine()) return NULL;
     for (k = ad_idle_results.n - 1; k >= 0; k--) {
         room = *ad_result_room(ad_idle_results.block[k]);
-        if (room >= n && room <= closest) {
-            if (best >= 0 && room == closest) continue;
+        if (room >= n && room < closest) {
             closest = room;
             best = k;
         }

@@ -11,24 +11,30 @@ cdef struct Box:
     int64_t[16] start
     int64_t[16] extent
 
-cdef inline bint find_box(const int64_t *ints, int32_t array, int32_t space, int32_t map_, Box *box) noexcept nogil:
-    """Is the image of a map over ``space`` a box in an array of shape ``array``, each element reached once?"""
-    cdef int64_t ndim = ints[array], k, j, step = 1, left = ints[map_]
-    cdef uint64_t used = 0
-    cdef int64_t[16] steps
-    if ndim > BOX_DIMS or ints[space] > BOX_DIMS or left < 0:
-        return False
-    box.ndim = ndim
+cdef inline bint find_start(const int64_t *ints, int32_t array, int32_t map_, int64_t *steps, int64_t *start) noexcept nogil:
+    """The steps of the axes of an array, which lies in C order, and the index at which a map begins; False: there is none."""
+    cdef int64_t ndim = ints[array], k, step = 1, left = ints[map_]
     for k in range(ndim - 1, -1, -1):
-        box.dims[k] = ints[array + 1 + k]
-        box.extent[k] = 1
         steps[k] = step
-        step *= box.dims[k]
-    if step == 0:
+        step *= ints[array + 1 + k]
+    if step == 0 or left < 0:
         return False
     for k in range(ndim):
-        box.start[k] = left // steps[k]
-        left -= box.start[k] * steps[k]
+        start[k] = left // steps[k]
+        left -= start[k] * steps[k]
+    return True
+
+cdef inline bint find_box(const int64_t *ints, int32_t array, int32_t space, int32_t map_, Box *box) noexcept nogil:
+    """Is the image of a map over ``space`` a box in an array of shape ``array``, each element reached once?"""
+    cdef int64_t ndim = ints[array], k, j
+    cdef uint64_t used = 0
+    cdef int64_t[16] steps
+    if ndim > BOX_DIMS or ints[space] > BOX_DIMS or not find_start(ints, array, map_, steps, box.start):
+        return False
+    box.ndim = ndim
+    for k in range(ndim):
+        box.dims[k] = ints[array + 1 + k]
+        box.extent[k] = 1
     for j in range(ints[space]):
         if ints[space + 1 + j] == 0:
             return False

@@ -26,7 +26,7 @@ cdef inline bint map_in_order(int64_t ndim, const int64_t *dims, int64_t offset,
     if offset != 0:
         return False
     for k in range(ndim - 1, -1, -1):
-        if dims[k] != 1 and strides[k] != step:
+        if dims[k] > 1 and strides[k] != step:
             return False
         step *= dims[k]
     return True

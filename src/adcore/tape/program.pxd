@@ -1,5 +1,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 
+from adcore.tape.maps cimport map_in_order
+
 cdef enum:
     NARY = 255          # nargs of an instruction whose arguments stand in the pool
     SCALAR_SHAPE = 0    # ints[0] is always 0: the shape ()
@@ -79,6 +81,13 @@ cdef inline int64_t size_at(const int64_t *ints, int32_t shape) noexcept nogil:
     for k in range(ints[shape]):
         n *= ints[shape + 1 + k]
     return n
+
+cdef inline bint is_reshape(Program program, const Instr *view) noexcept:
+    """Is a view all of its base in another shape? Neither is a scalar, which is no array."""
+    cdef const int64_t *ints = program.ints
+    cdef int32_t shape = view.shape, base = program.code[view.x1].shape
+    return (ints[shape] > 0 and ints[base] > 0 and size_at(ints, shape) == size_at(ints, base)
+            and map_in_order(ints[shape], ints + shape + 1, ints[view.param], ints + view.param + 1))
 
 cdef inline bint same_shape(const int64_t *ints, int32_t a, int32_t b) noexcept nogil:
     cdef int64_t k

@@ -112,7 +112,7 @@ cdef class TracedComplex:
 cdef dict UFUNCS                         # ufunc -> row of the op table
 
 cdef object unary(int op, object a)
-cdef object settled(object func, tuple args, dict kwargs, object result)
+cpdef object settled(object func, tuple args, dict kwargs, object result)
 cdef object binary(int op, object a, object b)
 cdef TracedArray wrap(Trace trace, int32_t value, tuple shape)
 cdef TracedArray sub_view(TracedArray of, int64_t offset, tuple shape, tuple steps)

@@ -535,9 +535,12 @@ class Constant:
     """An array that is part of a program: a call without arguments."""
 
     def __init__(self, array):
-        from adcore.sweep import small
         self.array = array
-        self.native = small.constant(array)
+
+    @property
+    def native(self):
+        from adcore.sweep import small
+        return small.constant(self.array)
 
     def __repr__(self):
         return "constant"
@@ -594,7 +597,7 @@ def laid_out_as(TracedArray x, TracedArray other):
     return layout().given(x, layout().order(other)) if other.trace.permuted else x
 
 
-cdef object settled(object func, tuple args, dict kwargs, object result):
+cpdef object settled(object func, tuple args, dict kwargs, object result):
     """The result of a function of NumPy's, of which it is noted how NumPy lays it out where that is not plain."""
     cdef TracedArray array
     if isinstance(result, TracedArray):
@@ -605,11 +608,6 @@ cdef object settled(object func, tuple args, dict kwargs, object result):
             <TracedArray>result[0]).trace.permuted:
         return result
     return layout().settled(func, args, kwargs, result)
-
-
-def settle(func, tuple args, dict kwargs, result):
-    """``settled``, from Python."""
-    return settled(func, args, kwargs, result)
 
 
 cdef class Method:
@@ -1590,26 +1588,11 @@ cdef object fancy_get(TracedArray array, object key):
                          trace.shape_of_tuple(shape), -1)
     trace.active[value] = trace.active[base]
     if len(shape) > 1:
-        order = fancy_order(array, key, rows)
+        order = layout().selected(array, key, rows)
         if order is not None or trace.permuted:
             trace.permuted = True
             trace.orders[value] = order
     return result(trace, value, shape)
-
-
-cdef object fancy_order(TracedArray array, object key, object rows):
-    """In which order NumPy lays out what a fancy key selects, at these positions. It documents none: so it is asked what it
-    does with an array that lies as this one does."""
-    order = layout().order(array)
-    if order is None and isinstance(key, NDARRAY) and cnp.PyArray_ISINTEGER(key) and cnp.PyArray_IS_C_CONTIGUOUS(key):
-        return None                             # whole rows
-    if order is None and isinstance(key, tuple):
-        return layout().by_strides(rows.shape, rows.strides)
-    if order == "unknown" or math.prod(array.shape) == 0:
-        return order
-    axes = list(range(len(array.shape))) if order is None else [k for k in range(len(array.shape)) if k not in order] + list(order)
-    like = np.empty([array.shape[k] for k in axes], dtype=bool).transpose(np.argsort(axes))[key]
-    return layout().by_strides(like.shape, like.strides)
 
 
 cdef object last_writer(flat, size):

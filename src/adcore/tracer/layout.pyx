@@ -53,12 +53,23 @@ cdef object is_faster(tuple strides, Py_ssize_t axis, Py_ssize_t other):
     return found
 
 
+cdef list axes_in(tuple shape, order):
+    """All axes from the slowest to the fastest; those of one element, which an order need not name, first."""
+    cdef list axes = list(range(len(shape)))
+    return axes if order is None else [k for k in axes if k not in order] + list(order)
+
+
+cdef object lying(tuple shape, order, dtype):
+    """An array of NumPy's, not filled, that lies in this order."""
+    axes = axes_in(shape, order)
+    return np.empty([shape[k] for k in axes], dtype).transpose(np.argsort(axes)) if axes else np.empty((), dtype)
+
+
 cdef tuple dense(tuple shape, order):
     """Element strides of an array without gaps."""
     cdef list steps = [0] * len(shape)
     cdef int64_t step = 1
-    axes = range(len(shape)) if order is None else (*[k for k in range(len(shape)) if k not in order], *order)
-    for k in reversed(axes):
+    for k in reversed(axes_in(shape, order)):
         steps[k] = step
         step *= <int64_t>shape[k]
     return tuple(steps)
@@ -186,9 +197,7 @@ cdef class Like:
         steps = mapped(shape, self.steps, self.trace.shape_tuple(self.base), order_of_base(self.trace, self.base))
         if steps is None:
             raise LookupError
-        order = by_strides(shape, steps)
-        axes = list(range(len(shape))) if order is None else [k for k in range(len(shape)) if k not in order] + list(order)
-        array = np.empty([shape[k] for k in axes]).transpose(np.argsort(axes)) if axes else np.empty(())
+        array = lying(shape, by_strides(shape, steps), float)
         array[...] = np.eye(shape[-1]) if len(shape) > 1 and shape[-1] == shape[-2] else 1.0
         return array
 
@@ -278,24 +287,22 @@ cdef bint is_whole(TracedArray array) except -1:
 def settled(func, tuple args, dict kwargs, result):
     """The result of a function of NumPy's as our own gave it. Its operations need not be NumPy's, so they do not tell how its axes
     lie: NumPy does. What is a view of an argument stays one."""
-    cdef TracedArray array
     cdef Py_ssize_t k
     if isinstance(result, TracedArray):
-        array = <TracedArray>result
-        memory = array.buffer if array.buffer.origin is None else array.buffer.origin   # a copy of our own stands for a view
-        operands = [*args, *kwargs.values()]
-        if sum([d > 1 for d in array.shape]) < 2 or shares(operands, memory) or array.locked and memory is array.buffer:
-            return result
-        if array.locked or not is_whole(array):
-            array = unary(AD_OP_IDENTITY, array)
-        ask(func, args, kwargs, array, -1)
+        return settled_part(func, args, kwargs, result, -1)
+    return type(result)([settled_part(func, args, kwargs, part, k) if isinstance(part, TracedArray) else part
+                         for k, part in enumerate(result)])
+
+
+cdef TracedArray settled_part(object func, tuple args, dict kwargs, TracedArray array, Py_ssize_t part):
+    """A result, or one of several."""
+    memory = array.buffer if array.buffer.origin is None else array.buffer.origin   # a copy of our own stands for a view
+    if sum([d > 1 for d in array.shape]) < 2 or array.locked and memory is array.buffer or shares([*args, *kwargs.values()], memory):
         return array
-    for k in range(len(result)):
-        if isinstance(result[k], TracedArray):
-            array = <TracedArray>result[k]
-            if is_whole(array) and not array.locked and many_axes(array.trace, array.buffer.value) and not shares(args, array.buffer):
-                ask(func, args, kwargs, array, k)
-    return result
+    if array.locked or not is_whole(array):
+        array = unary(AD_OP_IDENTITY, array)
+    ask(func, args, kwargs, array, part)
+    return array
 
 
 # -- what the tracer asks -----------------------------------------------------------------
@@ -314,6 +321,19 @@ def order(TracedArray array):
     """The order in which NumPy would copy an array with order="K"; UNKNOWN where it is not known."""
     steps = steps_of(array)
     return UNKNOWN if steps is None else by_strides(array.shape, steps)
+
+
+def selected(TracedArray array, key, rows):
+    """The order of what a fancy key selects, at these positions. NumPy documents none: so it is asked what it does with an array
+    that lies as this one does."""
+    found = order(array)
+    if found == UNKNOWN or 0 in array.shape:
+        return found
+    if found is None and not isinstance(key, tuple) and np.asarray(key).flags.c_contiguous:
+        return None                             # whole rows
+    if found is not None or not isinstance(key, tuple):
+        rows = lying(array.shape, found, bool)[key]
+    return by_strides(rows.shape, rows.strides)
 
 
 def given(TracedArray array, order):

@@ -78,6 +78,7 @@ def load() -> None:
         shapes,
         sorting,
         special,
+        tables,
     )
 
     traced.add_methods(METHODS)

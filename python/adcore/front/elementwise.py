@@ -157,29 +157,6 @@ def fix(x: Any, out: Any = None) -> Any:
     return finished(ew("trunc", x), out, "fix")
 
 
-@implements(np.interp)
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    like = traced.find_trace((x, xp, fp))
-    x, xp, fp = (traced.as_traced(like, v) for v in (x, xp, fp))
-    if period is not None:
-        period = abs(period)
-        x, xp = x % period, xp % period
-        order = np.argsort(traced.value_of(xp))
-        xp, fp = xp[order], fp[order]
-        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
-        fp = np.concatenate([fp[-1:], fp, fp[:1]])
-    knots = traced.value_of(xp)
-    if len(knots) == 1:
-        inside = fp[0] + 0.0 * x
-    else:
-        at = np.clip(np.searchsorted(knots, traced.value_of(x), side="right") - 1, 0, len(knots) - 2)
-        slope = (fp[at + 1] - fp[at]) / (xp[at + 1] - xp[at])
-        inside = fp[at] + slope * (x - xp[at])
-    inside = ew("where", x < knots[0], fp[0] if left is None else left, inside)
-    result = ew("where", x > knots[-1], fp[-1] if right is None else right, inside)
-    return traced.scalar_of(result) if result.shape == () else result
-
-
 @implements(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
     lead = (slice(None),) * (axis % len(p.shape))

@@ -130,7 +130,7 @@ cdef object order_of(Trace trace, int32_t value):
             stack.pop()
             continue
         waiting = []
-        if many_axes(trace, v):
+        if many_axes(trace, v) and trace.tape.code[v].op != AD_OP_MATMUL:       # products are in C order, whatever their factors
             for k in range(n_args(&trace.tape.code[v])):
                 x = arg(&trace.tape.code[v], trace.tape.ints, k)
                 if x not in orders and many_axes(trace, x):
@@ -184,6 +184,10 @@ cdef object found(Trace trace, int32_t value):
 
 # -- results of NumPy's functions ----------------------------------------------------------------
 
+ANSWERS = {}                    # what NumPy said, by what it was asked
+cdef Py_ssize_t MOST_ANSWERS = 4096
+
+
 cdef class Like:
     """An array among the arguments of a function: its shape, and how it lies."""
 
@@ -191,15 +195,18 @@ cdef class Like:
     cdef tuple shape, steps
     cdef int32_t base
 
-    cdef object stand_in(self):
-        """An array of NumPy's that lies as this one does. Square matrices are regular."""
-        cdef tuple shape = self.shape
-        steps = mapped(shape, self.steps, self.trace.shape_tuple(self.base), order_of_base(self.trace, self.base))
+    cdef object order(self):
+        steps = mapped(self.shape, self.steps, self.trace.shape_tuple(self.base), order_of_base(self.trace, self.base))
         if steps is None:
             raise LookupError
-        array = lying(shape, by_strides(shape, steps), float)
-        array[...] = np.eye(shape[-1]) if len(shape) > 1 and shape[-1] == shape[-2] else 1.0
-        return array
+        return by_strides(self.shape, steps)
+
+
+cdef object regular(tuple shape, order):
+    """An array of NumPy's that lies in this order. Square matrices are regular."""
+    array = lying(shape, order, float)
+    array[...] = np.eye(shape[-1]) if len(shape) > 1 and shape[-1] == shape[-2] else 1.0
+    return array
 
 
 cdef object described(object x):
@@ -223,10 +230,19 @@ cdef object described(object x):
 
 cdef object stand_in(object x):
     if type(x) is Like:
-        return (<Like>x).stand_in()
+        return regular((<Like>x).shape, (<Like>x).order())
     if type(x) is list or type(x) is tuple:
         return type(x)([stand_in(part) for part in x])
     return x
+
+
+cdef object key_of(object x):
+    """What an answer depends on, of an argument: a TypeError of what cannot be hashed."""
+    if type(x) is Like:
+        return Like, (<Like>x).shape, (<Like>x).order()
+    if type(x) is list or type(x) is tuple:
+        return type(x), tuple([key_of(part) for part in x])
+    return type(x), x
 
 
 cdef bint shares(object x, object buffer) except -1:
@@ -250,6 +266,20 @@ cdef class Asked:
     cdef tuple shape
 
     cdef object answer(self):
+        try:
+            key = self.func, self.part, self.shape, key_of(self.args), key_of(list(self.kwargs.items()))
+            known = ANSWERS.get(key, ANSWERS)
+        except LookupError:
+            return UNKNOWN
+        except TypeError:                       # arrays: as many answers as there are values
+            return self.numpy_says()
+        if known is ANSWERS:
+            if len(ANSWERS) >= MOST_ANSWERS:
+                ANSWERS.clear()
+            known = ANSWERS[key] = self.numpy_says()
+        return known
+
+    cdef object numpy_says(self):
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")

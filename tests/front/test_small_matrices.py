@@ -58,7 +58,7 @@ def test_small_ones_are_computed_without_python():
         return np.sum(np.linalg.solve(a, b)) * np.linalg.det(a) + np.linalg.inv(a)[0, 0]
 
     assert "call" not in steps(f, *made(3)) and "native" in steps(f, *made(3))
-    assert "call" in steps(f, *made(17)) and "native" not in steps(f, *made(17))
+    assert "call" in steps(f, *made(17))
     a, b = made(2)
     for others in ((a.astype(np.float32), b.astype(np.float32)), (a, np.stack([b, b])), (a + 0j, b)):
         g = lambda a, b: np.sum(np.abs(np.linalg.solve(a, b)) ** 2)  # noqa: E731

@@ -7,6 +7,7 @@ so derivatives of every order come from it, and a rule may use any function that
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import dis
 import functools
@@ -124,6 +125,8 @@ def halves(x: Any) -> tuple[Any, Any]:
 class Call:
     """A family with static parameters: what a CALL instruction refers to."""
 
+    shared = True  # equal calls of the same arguments are one
+
     def __init__(self, family: Family, params: Any = ()) -> None:
         self.family = family
         self.params = params
@@ -148,7 +151,7 @@ class Call:
 
     def failed(self, code: int) -> Exception:
         """The error that a code of the compiled one stands for."""
-        return np.linalg.LinAlgError(small.FAILURES[code - 1])
+        return copy.copy(small.FAILURES[code - 1])
 
     def adjoint_program(self, specs: Sequence[Any], wanted: tuple[bool, ...], place: Any) -> Any:
         """The program from (g, y, args...) to the adjoints that are wanted; specs are those of y and the arguments."""

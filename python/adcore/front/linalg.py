@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import errors
+from ..sweep import lapack
 from ..sweep import small as kernels
 from ..tracer import array as traced
 from . import complex
@@ -320,23 +321,120 @@ def solve_jvp(params: Any, tangents: Any, y: Any, a: Any, b: Any) -> Any:
     return solve_matrices(a, minus(db, None if da is None else da @ y))
 
 
-def natively(kernel: Any) -> Any:
-    """The compiled code of a family whose parameters are the order of small matrices, if they are."""
-    return lambda params: kernel(*params) if params else None
+def natively(small: Any, large: Any = None) -> Any:
+    """The compiled code of a family whose parameters end with the order of its matrices, where it has some for that."""
+
+    def native(params: Any) -> Any:
+        *flags, n = params
+        kernel = None if n is None else small if n <= kernels.LARGEST else large
+        return None if kernel is None else kernel(*flags, n)
+
+    return native
 
 
-def small(*arrays: Any, largest: int = kernels.LARGEST) -> tuple[int, ...]:
-    """The parameters of a call on stacks of square matrices, and what goes with them: the order of small ones."""
+def order_of(*arrays: Any) -> int | None:
+    """The order of stacks of square matrices, and of what goes with them, that compiled code can take."""
     (n, batch), *others = [(x.shape[-2], x.shape[:-2]) for x in arrays]
     plain = all(not is_complex(x) and x.dtype == np.float64 for x in arrays)
-    return (n,) if plain and 0 < n <= largest and all(other == (n, batch) for other in others) else ()
+    return n if plain and n > 0 and all(other == (n, batch) for other in others) else None
+
+
+def is_large(n: int | None) -> bool:
+    return n is not None and n > kernels.LARGEST
 
 
 SOLVE = Family("np.linalg.solve", lambda params, a, b: np.linalg.solve(a, b), solve_vjp, solve_jvp, native=natively(kernels.solve))
 
 
 def solve_matrices(a: Any, b: Any) -> Any:
-    return apply(SOLVE, small(a, b), (*batch_of(a.shape, b.shape), *b.shape[-2:]), a, b)
+    n = order_of(a, b)
+    if is_large(n):
+        return lu_solve(a, factors_of(a), b)
+    return apply(SOLVE, (n,), (*batch_of(a.shape, b.shape), *b.shape[-2:]), a, b)
+
+
+# -- factors: a matrix is factorised once for all that is solved with it, adjoints among them ----------------
+
+
+def evaluate_factors(params: Any, a: Any) -> Any:
+    """``getrf`` of the transpose, which is what it sees of a matrix in C order, and one row more: which rows were exchanged."""
+    from scipy.linalg import lapack as routines
+
+    def factored(x: Any) -> Any:
+        lu, rows, _ = routines.dgetrf(x.T)
+        return np.concatenate([lu.T, rows[None] + 1.0])
+
+    return loop(factored, a)
+
+
+def evaluate_lu_solve(params: Any, a: Any, lu: Any, b: Any) -> Any:
+    from scipy.linalg import lapack as routines
+
+    transposed, _ = params
+
+    def solved(x: Any, columns: Any) -> Any:
+        if np.any(np.diagonal(x) == 0.0):
+            raise np.linalg.LinAlgError("Singular matrix")
+        return routines.dgetrs(x[:-1].T, x[-1].astype(int) - 1, columns, trans=not transposed)[0]
+
+    return loop(solved, lu, b)
+
+
+def lu_solve_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, lu: Any, b: Any) -> Any:
+    transposed, _ = params
+    s = lu_solve(a, lu, g, not transposed)
+    by_a = -(y @ mT(s) if transposed else s @ mT(y)) if wanted[0] else None
+    return by_a, np.zeros(lu.shape) if wanted[1] else None, s if wanted[2] else None
+
+
+def lu_solve_jvp(params: Any, tangents: Any, y: Any, a: Any, lu: Any, b: Any) -> Any:
+    transposed, _ = params
+    da, _, db = tangents
+    change = minus(db, None if da is None else (mT(da) if transposed else da) @ y)
+    return np.zeros(y.shape) if change is None else lu_solve(a, lu, change, transposed)
+
+
+def evaluate_lu_slogdet(params: Any, a: Any, lu: Any) -> Any:
+    pivots, exchanged = np.diagonal(lu, 0, -2, -1), lu[..., -1, :] != np.arange(1, lu.shape[-1] + 1)
+    sign = np.prod(np.where((pivots < 0.0) != exchanged, -1.0, 1.0), axis=-1) * np.all(pivots != 0.0, axis=-1)
+    with np.errstate(divide="ignore"):
+        return np.stack([sign, np.sum(np.log(np.abs(pivots)), axis=-1)], axis=-1)
+
+
+def lu_slogdet_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, lu: Any) -> Any:
+    inverse = lu_solve(a, lu, np.broadcast_to(identity_like(a), a.shape), True) if wanted[0] else None
+    return None if inverse is None else g[..., 1:, None] * inverse, np.zeros(lu.shape) if wanted[1] else None
+
+
+def lu_slogdet_jvp(params: Any, tangents: Any, y: Any, a: Any, lu: Any) -> Any:
+    if tangents[0] is None:
+        return np.zeros(y.shape)
+    change = traces(lu_solve(a, lu, tangents[0]))
+    return np.concatenate([np.zeros(change.shape), change], axis=-1)
+
+
+# A family takes the matrix for its derivative, and the factors, which have none of their own, for its value.
+FACTORS = Family(
+    "a factorisation",
+    evaluate_factors,
+    lambda params, wanted, g, y, a: (np.zeros(a.shape),),
+    lambda params, tangents, y, a: np.zeros(y.shape),
+    native=natively(lapack.lu, lapack.lu),
+)
+LU_SOLVE = Family("np.linalg.solve", evaluate_lu_solve, lu_solve_vjp, lu_solve_jvp, native=natively(lapack.lu_solve, lapack.lu_solve))
+LU_SLOGDET = Family(
+    "np.linalg.slogdet", evaluate_lu_slogdet, lu_slogdet_vjp, lu_slogdet_jvp, native=natively(lapack.lu_slogdet, lapack.lu_slogdet)
+)
+
+
+def factors_of(a: Any) -> Any:
+    n = a.shape[-1]
+    return apply(FACTORS, (n,), (*a.shape[:-2], n + 1, n), traced.constant_part(a) if traced.is_traced(a) else a)
+
+
+def lu_solve(a: Any, lu: Any, b: Any, transposed: bool = False) -> Any:
+    """``a^-1 b`` or ``a^-T b`` with the factors of a."""
+    return apply(LU_SOLVE, (transposed, a.shape[-1]), b.shape, a, lu, b)
 
 
 @implements(np.linalg.solve, any_kind=True)
@@ -350,7 +448,7 @@ def solve(a: Any, b: Any) -> Any:
 @implements(np.linalg.inv, any_kind=True)
 def inv(a: Any) -> Any:
     a = square("inv", a)
-    return solve_matrices(a, identity_like(a))
+    return solve_matrices(a, np.broadcast_to(identity_like(a), a.shape))
 
 
 @implements(np.linalg.tensorsolve, any_kind=True)
@@ -372,7 +470,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 def evaluate_triangular(params: Any, a: Any, b: Any) -> Any:
     import scipy.linalg
 
-    lower, unit, *_ = params
+    lower, unit, _ = params
     return loop(lambda x, y: scipy.linalg.solve_triangular(x, y, lower=lower, unit_diagonal=unit, check_finite=False), a, b)
 
 
@@ -382,7 +480,7 @@ def triangle(x: Any, lower: bool, unit: bool) -> Any:
 
 
 def triangular_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, b: Any) -> Any:
-    lower, unit, *_ = params
+    lower, unit, _ = params
     s = solve_triangle(H(a), g, not lower, unit)
     return (
         summed_to(triangle(-(s @ H(y)), lower, unit), a.shape) if wanted[0] else None,
@@ -391,7 +489,7 @@ def triangular_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, b: Any) -> 
 
 
 def triangular_jvp(params: Any, tangents: Any, y: Any, a: Any, b: Any) -> Any:
-    lower, unit, *_ = params
+    lower, unit, _ = params
     da, db = tangents
     return solve_triangle(a, minus(db, None if da is None else triangle(da, lower, unit) @ y), lower, unit)
 
@@ -401,12 +499,12 @@ TRIANGULAR = Family(
     evaluate_triangular,
     triangular_vjp,
     triangular_jvp,
-    native=lambda params: kernels.triangular(*params) if len(params) > 2 else None,
+    native=natively(kernels.triangular, lapack.triangular),
 )
 
 
 def solve_triangle(a: Any, b: Any, lower: bool, unit: bool = False) -> Any:
-    return apply(TRIANGULAR, (bool(lower), bool(unit), *small(a, b)), (*batch_of(a.shape, b.shape), *b.shape[-2:]), a, b)
+    return apply(TRIANGULAR, (bool(lower), bool(unit), order_of(a, b)), (*batch_of(a.shape, b.shape), *b.shape[-2:]), a, b)
 
 
 # -- factorisations ------------------------------------------------------------------------------------
@@ -454,12 +552,12 @@ CHOLESKY_ADJOINT = Family(
     lambda params, g, y: loop(adjoint_of_factor, g, y),
     cholesky_adjoint_vjp,
     cholesky_adjoint_jvp,
-    native=natively(kernels.cholesky_adjoint),
+    native=natively(kernels.cholesky_adjoint, lapack.cholesky_adjoint),
 )
 
 
 def cholesky_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
-    return (onto_triangle(apply(CHOLESKY_ADJOINT, small(g, y), a.shape, g, y)),)
+    return (onto_triangle(apply(CHOLESKY_ADJOINT, (order_of(g, y),), a.shape, g, y)),)
 
 
 def cholesky_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
@@ -468,7 +566,11 @@ def cholesky_jvp(params: Any, tangents: Any, y: Any, a: Any) -> Any:
 
 
 CHOLESKY = Family(
-    "np.linalg.cholesky", lambda params, a: np.linalg.cholesky(a), cholesky_vjp, cholesky_jvp, native=natively(kernels.cholesky)
+    "np.linalg.cholesky",
+    lambda params, a: np.linalg.cholesky(a),
+    cholesky_vjp,
+    cholesky_jvp,
+    native=natively(kernels.cholesky, lapack.cholesky),
 )
 
 
@@ -476,8 +578,8 @@ CHOLESKY = Family(
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     a = square("cholesky", a)
     if upper:
-        return H(apply(CHOLESKY, small(a), a.shape, H(a)))
-    return apply(CHOLESKY, small(a), a.shape, a)
+        return H(apply(CHOLESKY, (order_of(a),), a.shape, H(a)))
+    return apply(CHOLESKY, (order_of(a),), a.shape, a)
 
 
 def parts(y: Any, *shapes: tuple[int, ...]) -> list[Any]:
@@ -873,7 +975,11 @@ SLOGDET = Family("np.linalg.slogdet", evaluate_slogdet, slogdet_vjp, slogdet_jvp
 @implements(np.linalg.slogdet, any_kind=True)
 def slogdet(a: Any) -> Any:
     a = square("slogdet", a)
-    y = apply(SLOGDET, small(a), (*a.shape[:-2], 2), a)
+    n = order_of(a)
+    if is_large(n):
+        y = apply(LU_SLOGDET, (n,), (*a.shape[:-2], 2), a, factors_of(a))
+    else:
+        y = apply(SLOGDET, (n,), (*a.shape[:-2], 2), a)
     sign = y[..., 0]
     return np.linalg._linalg.SlogdetResult(sign if is_complex(a) else traced.constant_part(sign), np.real(y[..., 1]))
 
@@ -926,8 +1032,8 @@ COFACTORS = Family("the adjugate", cofactors, jvp=cofactors_jvp, native=natively
 
 
 def adjugates(a: Any) -> Any:
-    order = small(a, largest=3)
-    return apply(COFACTORS if order else ADJUGATE, order, a.shape, a)
+    n = order_of(a)
+    return apply(ADJUGATE if n is None or n > 3 else COFACTORS, (n,), a.shape, a)
 
 
 def det_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any) -> Any:
@@ -943,7 +1049,7 @@ DET = Family("np.linalg.det", lambda params, a: np.asarray(np.linalg.det(a))[...
 
 def determinants(a: Any) -> Any:
     """As vectors of length 1."""
-    return apply(DET, small(a), (*a.shape[:-2], 1), a)
+    return apply(DET, (order_of(a),), (*a.shape[:-2], 1), a)
 
 
 @implements(np.linalg.det, any_kind=True)

@@ -1,7 +1,7 @@
 from typing import Any
 
 LARGEST: int
-FAILURES: tuple[str, ...]
+FAILURES: tuple[Exception, ...]
 
 Native = tuple[int, int, int, int, int]
 

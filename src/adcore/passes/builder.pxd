@@ -12,6 +12,7 @@ cdef class Builder:
     cdef int64_t table_size, table_used
     cdef int32_t[256] recent_maps
     cdef int32_t[64] recent_reals
+    cdef dict calls                 # rule, dtype, shape, arguments: value, of rules whose equal calls are one
     cdef bint rewrites
     cdef Program source             # what copy_shape copied last, from where and where it is now
     cdef int32_t copied_from, copied_to
@@ -33,6 +34,7 @@ cdef class Builder:
     cdef int32_t copy_shape(self, Program source, int32_t shape) except -1
     cdef int32_t translate(self, Program source, int32_t value, const int32_t *new) except -1
     cdef int32_t rule_number(self, object rule) except -1
+    cdef int32_t call(self, uint8_t dtype, int32_t first, int n, int32_t shape, object rule) except -1
     cdef list inline(self, Program program, list inputs)
     cdef bint number(self, int32_t value, double *number) noexcept
     cdef int64_t slot_of(self, const Instr *instr, uint64_t h, bint fresh) noexcept

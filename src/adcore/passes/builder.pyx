@@ -70,6 +70,18 @@ cdef bint is_map_op(int op) noexcept nogil:
                   AD_OP_ACCUMULATE, AD_OP_UPDATE)
 
 
+cdef tuple call_key(Program program, uint8_t dtype, int64_t first, int n, int32_t shape, object rule):
+    """What tells a call from others; None where equal ones may differ."""
+    if not getattr(rule, "shared", False):
+        return None
+    key = (rule, dtype, shape, tuple([program.ints[first + k] for k in range(n)]))
+    try:
+        hash(key)
+    except TypeError:                               # parameters that have no hash
+        return None
+    return key
+
+
 cdef class Builder:
     """Builds one program; ``like`` is the program it is made from, ``expected`` how long it may get."""
 
@@ -78,6 +90,7 @@ cdef class Builder:
         self.out = like.empty_like()
         self.out.simplified = rewrites
         self.rewrites = rewrites
+        self.calls = {}
         self.line = -1
         self.table_size = 64
         while self.table_size < 4 * max(like.length, expected // 2):
@@ -105,6 +118,10 @@ cdef class Builder:
                 remember(&self.recent_reals[real_slot(self.out.reals[instr.param])], instr.param)
             elif is_map_op(instr.op):
                 self.remember_map(instr)
+            elif instr.op == AD_OP_CALL:
+                key = call_key(self.out, instr.dtype, instr.x1, instr.x2, instr.shape, self.out.rules[instr.param])
+                if key is not None:
+                    self.calls[key] = i
         self.table_used = program.length
         while 2 * self.table_used > self.table_size:
             self.grow_table()
@@ -746,6 +763,17 @@ cdef class Builder:
         rules.append(rule)
         return <int32_t>(len(rules) - 1)
 
+    cdef int32_t call(self, uint8_t dtype, int32_t first, int n, int32_t shape, object rule) except -1:
+        """A call of the arguments from this place of the pool on, new or known."""
+        cdef dict calls = self.calls
+        key = call_key(self.out, dtype, first, n, shape, rule)
+        if key in calls:
+            return calls[key]
+        found = self.append(AD_OP_CALL, dtype, NARY, first, n, -1, shape, self.rule_number(rule))
+        if key is not None:
+            calls[key] = found
+        return found
+
     cdef list inline(self, Program program, list inputs):
         """Emit a program of its own, its inputs being values of the new program; returns its outputs' values."""
         cdef Py_ssize_t i
@@ -793,8 +821,7 @@ cdef class Builder:
                 self.out.add_ints(&number, 1)
             shape = self.copy_shape(source, instr.shape)
             if instr.op == AD_OP_CALL:
-                return self.append(instr.op, instr.dtype, NARY, at, n, -1, shape,
-                                   self.rule_number(source.rules[instr.param]))
+                return self.call(instr.dtype, at, n, shape, source.rules[instr.param])
             k = self.out.add_ints(source.ints + instr.param, n - 1)
             return self.append(instr.op, instr.dtype, NARY, at, n, -1, shape, k)
         if instr.op == AD_OP_CUMSUM or instr.op == AD_OP_WINDOW:

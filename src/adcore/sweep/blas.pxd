@@ -9,3 +9,5 @@ cdef sgemm_fn sgemm
 cdef dgemv_fn dgemv
 
 cdef int load() except -1
+cdef object found(str name)
+cdef void *routine(dict api, str name) except NULL

@@ -1,5 +1,7 @@
 """Linear algebra of small matrices, and constants, that a sweep calls without Python: where it is, by what it computes."""
 
+from numpy.linalg import LinAlgError
+
 from libc.stdint cimport int64_t, uintptr_t
 
 from adcore.plan.plan cimport NATIVE_VALUE
@@ -18,8 +20,9 @@ cdef extern from "ad_small.h":
     int ad_small_cholesky_adjoint(const double *const *x, const int64_t *n, double *y, int64_t ny, void *data) noexcept nogil
 
 LARGEST = AD_SMALL      # order of a matrix
-# by what the code of a failure is less one
-FAILURES = ("Singular matrix", "Matrix is not positive definite", "singular matrix: a zero on the diagonal")
+# by what the code of a failure is less one, here and in lapack.pyx
+FAILURES = (LinAlgError("Singular matrix"), LinAlgError("Matrix is not positive definite"),
+            LinAlgError("singular matrix: a zero on the diagonal"), MemoryError("no memory for a factorisation"))
 
 
 def solve(int n):

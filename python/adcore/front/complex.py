@@ -54,6 +54,10 @@ class Complex(traced.TracedComplex):
     def shape(self) -> tuple[int, ...]:
         return self.re.shape  # type: ignore[no-any-return]
 
+    @shape.setter
+    def shape(self, new: Any) -> None:
+        self.re.shape = self.im.shape = new
+
     @property
     def ndim(self) -> int:
         return len(self.re.shape)
@@ -93,7 +97,10 @@ class Complex(traced.TracedComplex):
 
     @property
     def base(self) -> Any:
-        return None if self.re.base is None else self
+        return None if getattr(self.re, "base", None) is None else self
+
+    def read_only(self) -> Any:
+        return Complex(self.re.read_only(), self.im.read_only())
 
     @property
     def T(self) -> Any:
@@ -105,7 +112,28 @@ class Complex(traced.TracedComplex):
 
     @property
     def flat(self) -> Any:
-        return Complex(self.re.flat, self.im.flat)
+        from .shapes import Flat
+
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, x: Any) -> None:
+        self.flat[:] = x
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        unit = 1 if traced.side_by_side(self.re, self.im) else 2
+        return tuple(unit * s for s in self.re.strides)
+
+    @property
+    def flags(self) -> Any:
+        from .shapes import Flags
+
+        return Flags(self)
+
+    @property
+    def writeable(self) -> bool:
+        return bool(self.re.writeable)
 
     # -- elements
 
@@ -767,6 +795,9 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
 
 def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """One of NumPy's functions on arguments of which at least one is complex."""
+    out = kwargs.get("out")
+    if out is not None:
+        return dispatch.store(dispatch.name_of(func), out, func(*args, **{name: x for name, x in kwargs.items() if name != "out"}))
     ours = dispatch.TABLE[func] if func in dispatch.ANY_KIND else TABLE.get(func)
     if ours is not None:
         return ours(*args, **kwargs)
@@ -788,6 +819,8 @@ def halves(tree: Any, trace: Any) -> tuple[Any, Any]:
         return kind([p for p, _ in pairs]), kind([q for _, q in pairs])
     if tree is None or tree is np._NoValue:
         return tree, tree
+    if isinstance(tree, Complex):  # parts that are 0 too: what comes of them may be views, or they may be written
+        return tree.re, tree.im
     re, im = split(tree, trace)
     shape = shape_of(tree)
     zeros: Any = np.zeros(shape) if shape else 0.0
@@ -818,7 +851,7 @@ def by_parts(func: Any, places: Sequence[Any], args: tuple[Any, ...], kwargs: di
         elif traced.holds_complex([x]):
             raise refuse(f"np.{func.__name__} with a complex argument {k}")
     for name, x in kwargs.items():
-        if name in places or (name == "out" and x is not None):
+        if name in places:
             re_kw[name], im_kw[name] = halves(x, trace)
         elif traced.holds_complex([x]):
             raise refuse(f"np.{func.__name__} with a complex {name}=")
@@ -844,11 +877,11 @@ PARTWISE: dict[Any, tuple[Any, ...]] = {
             "dstack column_stack array_split split hsplit vsplit dsplit flip fliplr flipud rot90 roll take take_along_axis repeat tile "
             "tril triu diagonal diag diagflat trace copy delete block sum mean cumsum ediff1d gradient nansum nanmean round around "
             "nan_to_num matrix_transpose linalg.matrix_transpose linalg.diagonal linalg.trace fft.fftshift fft.ifftshift "
-            "unstack lib.stride_tricks.sliding_window_view"
+            "unstack lib.stride_tricks.sliding_window_view resize cumulative_sum"
         ),
         (0, "a", "ary", "array", "arr", "m", "x"),
     ),
-    **dict.fromkeys(named("atleast_1d atleast_2d atleast_3d broadcast_arrays meshgrid"), (ALL,)),
+    **dict.fromkeys(named("atleast_1d atleast_2d atleast_3d meshgrid"), (ALL,)),
     np.append: (0, 1),
     np.insert: (0, 2, "values"),
     np.pad: (0, "constant_values"),
@@ -872,8 +905,6 @@ BILINEAR = set(named("dot inner outer kron tensordot convolve cross linalg.outer
 
 def bilinear(func: Any, a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
     """A function that is linear in each of its first two arguments: two or four products of parts."""
-    if kwargs.pop("out", None) is not None:
-        raise refuse(f"np.{func.__name__} with out= of complex arrays")
     trace = traced.find_trace((a, b))
     (ar, ai), (br, bi) = split(a, trace), split(b, trace)
 
@@ -912,18 +943,15 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 
 @implements(np.einsum)
 def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any) -> Any:
-    from .products import parse_einsum
+    from .products import einsum_operands, parse_einsum
 
-    if not isinstance(operands[0], str):
-        raise TypeError("einsum: give the subscripts as a string on differentiated arrays")
-    trace = traced.find_trace(operands[1:])
-    arrays = [x if traced.is_traced(x) or isinstance(x, np.ndarray) else array(x, None, trace) for x in operands[1:]]
-    letters, output = parse_einsum(operands[0], [np.shape(a) for a in arrays])
+    subscripts, given = einsum_operands(operands)
+    trace = traced.find_trace(given)
+    arrays = [x if traced.is_traced(x) or isinstance(x, np.ndarray) else array(x, None, trace) for x in given]
+    letters, output = parse_einsum(subscripts, [np.shape(a) for a in arrays])
     if len(arrays) == 1:
-        re, im = split(arrays[0], trace)
         text = f"{letters[0]}->{output}"
-        re, im = (None if p is None else np.einsum(text, p) for p in (re, im))
-        return made(re, im, trace)
+        return made(np.einsum(text, arrays[0].re), np.einsum(text, arrays[0].im), trace)
     while len(arrays) > 1:
         rest = output + "".join(letters[2:])
         kept = output if len(arrays) == 2 else "".join(c for c in dict.fromkeys(letters[0] + letters[1]) if c in rest)
@@ -978,7 +1006,9 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int 
 
 @implements(np.std)
 def std(a: Any, *args: Any, **kwargs: Any) -> Any:
-    return np.sqrt(var(a, *args, **kwargs))
+    from .reductions import root_of_squares
+
+    return root_of_squares(var(a, *args, **kwargs))
 
 
 @implements(np.prod)
@@ -986,11 +1016,13 @@ def prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     """By halves: the derivative is exact when factors are zero."""
     if kwargs:
         raise refuse(f"np.prod of complex values with {', '.join(kwargs)}")
+    a = a if dtype is None else a.astype(dtype)
     axes = tuple(range(a.ndim)) if axis is None else tuple(k % a.ndim for k in np.atleast_1d(axis))
     rest = [k for k in range(a.ndim) if k not in axes]
     if not axes:
         return +a
     x = np.reshape(np.transpose(a, (*rest, *axes)), (*[a.shape[k] for k in rest], -1))
+    x = +x if x.shape[-1] == 1 else x
     while x.shape[-1] > 1:
         n = x.shape[-1]
         pairs = x[..., 0 : n - n % 2 : 2] * x[..., 1:n:2]
@@ -1001,12 +1033,14 @@ def prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
 
 @implements(np.cumprod)
 def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
+    a = a if dtype is None else a.astype(dtype)
     x = np.ravel(a) if axis is None else np.moveaxis(a, axis, -1)
     n, step = x.shape[-1], 1
     while step < n:  # doubling: exact derivatives with zeros, log2(n) passes
         x = np.concatenate([x[..., :step], x[..., step:] * x[..., : n - step]], axis=-1)
         step *= 2
-    return +x if axis is None else np.moveaxis(x, -1, axis)
+    x = x if n > 1 else +x
+    return x if axis is None else np.moveaxis(x, -1, axis)
 
 
 @implements(np.polyval)
@@ -1032,10 +1066,12 @@ def transpose_method(self: Any, *axes: Any) -> Any:
     return function(np.transpose, (self, axes[0] if len(axes) == 1 else axes or None), {})
 
 
-def astype(self: Any, dtype: Any, *args: Any, **kw: Any) -> Any:
+def astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    from .shapes import as_asked
+
     dtype = np.dtype(dtype)
     if dtype.kind == "c":
-        return cast_to(self, dtype)
+        return as_asked(self if not copy and dtype == self.dtype else cast_to(self, dtype), order=order)
     if dtype == np.bool_:
         return self != 0
     if any_active(self):
@@ -1043,8 +1079,10 @@ def astype(self: Any, dtype: Any, *args: Any, **kw: Any) -> Any:
     return self.concrete().astype(dtype)
 
 
-def view(self: Any, dtype: Any = None) -> Any:
+def view(self: Any, dtype: Any = None, type: Any = None) -> Any:
     """The parts one after the other, as floats, in one memory with the complex array."""
+    if dtype is None or dtype is np.ndarray:
+        return self[...]
     dtype = np.dtype(dtype)
     if dtype == self.dtype:
         return self[...]
@@ -1089,6 +1127,8 @@ METHODS.update(
     fill=fill_method,
     view=view,
     tobytes=memory.tobytes,
+    put=method_of(np.put),
+    compress=lambda self, condition, axis=None, out=None: function(np.compress, (condition, self, axis), {"out": out}),
     any=lambda self, *args, **kw: self.concrete().any(*args, **kw),
     all=lambda self, *args, **kw: self.concrete().all(*args, **kw),
     nonzero=lambda self: self.concrete().nonzero(),

@@ -65,14 +65,14 @@ def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0
     return np.frombuffer(buffer, dtype, count, offset)
 
 
-@implements(np.linspace)
+@implements(np.linspace, any_kind=True)
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0,
              *, device: Any = None) -> Any:  # fmt: skip
     trace = traced.find_trace((start, stop))
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     n = num - 1 if endpoint else num
-    start, stop = (x if np.ndim(x) == 0 else traced.as_traced(trace, x) for x in (start, stop))
+    start, stop = (x if np.ndim(x) == 0 or traced.is_traced(x) else traced.as_traced(trace, x) for x in (start, stop))
     shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
     k = np.arange(num, dtype=float).reshape((-1,) + (1,) * len(shape))
     y = k * ((stop - start) / max(n, 1)) + start
@@ -137,7 +137,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> An
     return out
 
 
-@implements(np.vander)
+@implements(np.vander, any_kind=True)
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     n = len(x) if N is None else N
     powers = np.arange(n) if increasing else np.arange(n)[::-1]

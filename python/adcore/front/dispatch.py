@@ -166,7 +166,10 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if kwargs.get("out") is None:
             return traced.settled(func, args, kwargs, ours(*args, **kwargs))
         kwargs = dict(kwargs)
-        return store(name_of(func), kwargs.pop("out"), ours(*args, **kwargs))
+        out = kwargs.pop("out")
+        if traced.find_trace((args, kwargs)) is None:
+            return store(name_of(func), out, func(*args, **kwargs))
+        return store(name_of(func), out, ours(*args, **kwargs))
     if func not in ON_VALUES and (any_active(args) or any_active(kwargs)):
         raise refuse(name_of(func), reason(func))
     return of_values(func, args, kwargs)
@@ -177,10 +180,19 @@ def of_values(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     out = kwargs.get("out")
     if traced.is_traced(out):
         return store(name_of(func), out, func(*values(args), **values({k: x for k, x in kwargs.items() if k != "out"})))
-    found = func(*values(args), **values(kwargs))
-    if found is None and func not in ON_VALUES:
+    args, kwargs = values(args), values(kwargs)
+    found = func(*args, **kwargs)
+    if func in ON_VALUES:
+        return found
+    if found is None:
         raise refuse(f"writing into an array by {name_of(func)}", reason(func))
+    if any(np.may_share_memory(y, x) for y in arrays_in(found) for x in arrays_in((args, kwargs))):
+        raise unsupported(name_of(func), "an array of which its result is a view,", "give it a copy")
     return found
+
+
+def arrays_in(tree: Any) -> list[np.ndarray]:
+    return [x for _, x in trees.leaves(tree) if isinstance(x, np.ndarray)]
 
 
 def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -232,7 +244,7 @@ def store(name: str, target: Any, result: Any, where: Any = True) -> Any:
     if not traced.is_traced(target):
         if any_active(result):
             raise errors.LostTrace(
-                f"{traced.where_text()}np.{name} with out= a plain array would drop the derivative of the result: "
+                f"{traced.where_text()}np.{name.removeprefix('np.')} with out= a plain array would drop the derivative of the result: "
                 "make the array inside the differentiated function, or pass it as an argument"
             )
         target[...] = values(result)

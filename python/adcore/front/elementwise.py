@@ -209,7 +209,7 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kw: Any) ->
     return np.moveaxis(result, tuple(range(len(lead), len(lead) + len(shape))), tuple(range(axis, axis + len(shape)))) if shape else result
 
 
-@implements(np.apply_over_axes)
+@implements(np.apply_over_axes, any_kind=True)
 def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     for axis in np.atleast_1d(axes):
         folded = func(a, int(axis))

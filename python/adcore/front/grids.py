@@ -49,7 +49,10 @@ def piece(part: Any) -> Any:
     """One item between the brackets as an array of at least one dimension."""
     if isinstance(part, slice):
         return between(part)
-    array = traced.asarray(part) if traced.find_trace(part) is not None else np.asarray(part)
+    if isinstance(part, traced.TracedComplex):
+        array: Any = part
+    else:
+        array = traced.asarray(part) if traced.find_trace(part) is not None else np.asarray(part)
     return np.reshape(array, (1,)) if not array.shape else array
 
 

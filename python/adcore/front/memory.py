@@ -60,4 +60,5 @@ def read(buffer: Any, dtype: Any, count: int, offset: int) -> Any:
     found = numbers.view(dtype)
     if count > len(found):
         raise ValueError(f"{traced.where_text()}buffer is smaller than requested size")
-    return found if count < 0 else found[:count]
+    found = found if count < 0 else found[:count]
+    return found.read_only() if isinstance(buffer, Bytes) else found

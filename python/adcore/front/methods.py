@@ -60,9 +60,10 @@ def reduce(uf: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False, **kw: An
     where = kw.pop("where", True)
     axes = range(len(x.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if uf in IDENTITIES:
-        if is_given(where):
-            x = ew("where", where, x, IDENTITIES[uf])
+        x = ew("where", where, x, IDENTITIES[uf]) if is_given(where) else +x
         for k in sorted((axis_of(k, len(x.shape)) for k in axes), reverse=True):
+            if uf is np.hypot and x.shape[k] == 1:
+                x = np.abs(x)  # as NumPy, which starts from 0
             folded = logsumexp(x, k) if uf is np.logaddexp else tree(lambda a, b: call(uf, (a, b)), x, k)
             x = shortened(x, k, keepdims, folded)
         return call(uf, (x, initial)) if is_given(initial, None) else x

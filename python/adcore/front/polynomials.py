@@ -12,7 +12,7 @@ from .dispatch import implements, unsupported
 
 def both(a: Any, b: Any) -> tuple[Any, Any]:
     trace = traced.find_trace((a, b))
-    return tuple(np.atleast_1d(traced.as_traced(trace, x)) for x in (a, b))  # type: ignore[return-value]
+    return tuple(np.atleast_1d(x if traced.is_traced(x) else traced.as_traced(trace, x)) for x in (a, b))  # type: ignore[return-value]
 
 
 @implements(np.polyval)
@@ -29,23 +29,25 @@ def padded(a: Any, n: int) -> Any:
     return np.concatenate([np.zeros(short), a]) if short else a
 
 
-@implements(np.polyadd)
+@implements(np.polyadd, any_kind=True)
 def polyadd(a1: Any, a2: Any) -> Any:
     a, b = both(a1, a2)
     n = max(a.shape[0], b.shape[0])
     return padded(a, n) + padded(b, n)
 
 
-@implements(np.polysub)
+@implements(np.polysub, any_kind=True)
 def polysub(a1: Any, a2: Any) -> Any:
     a, b = both(a1, a2)
     n = max(a.shape[0], b.shape[0])
     return padded(a, n) - padded(b, n)
 
 
-@implements(np.polymul)
+@implements(np.polymul, any_kind=True)
 def polymul(a1: Any, a2: Any) -> Any:
-    return np.convolve(*both(a1, a2))
+    """Without zeros in front, as NumPy's, which makes polynomials of the arguments first."""
+    a, b = (x[-1:] if not np.any(traced.value_of(x)) else np.trim_zeros(x, "f") for x in both(a1, a2))
+    return np.convolve(a, b)
 
 
 @implements(np.polydiv)
@@ -64,7 +66,7 @@ def polydiv(u: Any, v: Any) -> Any:
     return q, r[min(nonzero[0] if nonzero.size else r.shape[0] - 1, r.shape[0] - 1) :]
 
 
-@implements(np.polyder)
+@implements(np.polyder, any_kind=True)
 def polyder(p: Any, m: int = 1) -> Any:
     for _ in range(m):
         n = len(p) - 1
@@ -72,7 +74,7 @@ def polyder(p: Any, m: int = 1) -> Any:
     return p
 
 
-@implements(np.polyint)
+@implements(np.polyint, any_kind=True)
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     constants = [0.0] * m if k is None else list(np.atleast_1d(k)) * (m if np.size(k) == 1 else 1)
     if len(constants) < m:

@@ -355,12 +355,14 @@ def matrix_power(a: Any, n: int) -> Any:
         return matrix_power(np.linalg.inv(a), -n)
     if n == 0:
         return np.zeros_like(a) + np.eye(a.shape[-1])
+    if n == 1:
+        return a
     result: Any = None
     while n:
         if n & 1:
             result = a if result is None else result @ a
         a, n = (a @ a if n > 1 else a), n >> 1
-    return +result
+    return result
 
 
 @implements(np.linalg.norm, any_kind=True)

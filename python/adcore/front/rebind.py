@@ -80,6 +80,7 @@ class Namespace:
 NAMESPACES = {module: Namespace(module) for module in (np.linalg, np.fft, np.lib, np.lib.stride_tricks, np.ma)}
 OWN: dict[Any, Any] = {as_strided: shapes.strided_view}  # functions of these modules that no protocol reaches
 SQUARES = (np.empty((2, 2)), np.empty((2, 2)).T)  # in C and in Fortran order
+FIXED = np.broadcast_to(0.0, 2)  # read-only
 UNKNOWN_CLASSES = dict.fromkeys(("matrix", "asmatrix", "bmat"), "its products are those of matrices: use an array of two dimensions and @")
 
 
@@ -179,29 +180,46 @@ class Numpy:
         if traced.find_trace(object) is None:
             if hasattr(type(object), "as_traced"):
                 return self.array(object.as_traced(), dtype, **kw)
-            return self._made(np.array(object, dtype=dtype, **kw))
+            return self._own(object, np.array(object, dtype=dtype, **kw))
         if dtype is not None and np.dtype(dtype) == np.dtype("O"):
             return vectorized.object_array(object, self._trace)
         if wants_complex(object, dtype):
-            return shapes.as_asked(complex.array(object, dtype, self._trace), **kw)
+            same = isinstance(object, complex.Complex) and dtype in (None, object.dtype)
+            result = object if same and not kw.get("copy", True) else complex.array(object, dtype, self._trace)
+            return shapes.as_asked(result, **kw)
         result = traced.as_traced(self._trace, object)
         if kw.get("copy", True):
             result = traced.elementwise("identity", result)
-        return shapes.as_asked(result if dtype is None else result.astype(dtype), **kw)
+        return shapes.as_asked(result if dtype in (None, result.dtype) else result.astype(dtype), **kw)
 
-    def asarray(self, a: Any, dtype: Any = None, *args: Any, **kw: Any) -> Any:
+    def _own(self, given: Any, made: Any) -> Any:
+        """What NumPy made of something plain: as a traced array, unless it lies in the memory of what was given."""
+        if isinstance(made, np.ndarray) and made.ndim and (made is given or not made.flags.owndata):
+            return made
+        return self._made(made)
+
+    def asarray(self, a: Any, dtype: Any = None, order: Any = None, **kw: Any) -> Any:
         if traced.find_trace(a) is None:
             if hasattr(type(a), "as_traced"):
                 return self.asarray(a.as_traced(), dtype)
-            return np.asarray(a, dtype, *args, **kw)
+            return self._own(a, np.asarray(a, dtype, order, **kw))
+        if kw.get("copy"):
+            return self.array(a, dtype, order=order)
         if isinstance(a, complex.Complex) and dtype in (None, a.dtype):
-            return a
-        if wants_complex(a, dtype):
-            return complex.array(a, dtype, self._trace)
-        result = traced.as_traced(self._trace, a)
-        return result if dtype is None or np.dtype(dtype) == result.dtype else result.astype(dtype)
+            result = a
+        elif wants_complex(a, dtype):
+            result = complex.array(a, dtype, self._trace)
+        else:
+            result = traced.as_traced(self._trace, a)
+            result = result if dtype is None or np.dtype(dtype) == result.dtype else result.astype(dtype)
+        return result if order is None else shapes.as_asked(result, order=order)
 
     asanyarray = asarray
+
+    def asarray_chkfinite(self, a: Any, dtype: Any = None, order: Any = None) -> Any:
+        made = self.asarray(a, dtype, order)
+        np.asarray_chkfinite(traced.value_of(made))
+        return made
 
     def require(self, a: Any, dtype: Any = None, requirements: Any = None, **kw: Any) -> Any:
         if traced.find_trace(a) is None:
@@ -210,13 +228,20 @@ class Numpy:
         made = self.asarray(a, dtype)
         if by_rows.c_contiguous == by_columns.c_contiguous:  # whatever came in: it is asked for
             made = self.ascontiguousarray(made) if by_rows.c_contiguous else self.asfortranarray(made)
-        return np.copy(made, order="A") if by_rows.owndata and by_columns.owndata and made.base is not None else made
+        if by_rows.owndata and by_columns.owndata and made.base is not None:
+            return np.copy(made, order="A")
+        writeable = np.require(FIXED, None, requirements) is not FIXED
+        return np.copy(made) if writeable and not made.flags.writeable else made
 
     def ascontiguousarray(self, a: Any, dtype: Any = None, **kw: Any) -> Any:
+        if traced.find_trace(a) is None:
+            return self._own(a, np.ascontiguousarray(a, dtype))
         return shapes.contiguous(self.asarray(a, dtype, **kw))
 
     def asfortranarray(self, a: Any, dtype: Any = None, **kw: Any) -> Any:
-        return shapes.contiguous(self.asarray(a, dtype, **kw).T).T if traced.find_trace(a) is not None else np.asfortranarray(a, dtype)
+        if traced.find_trace(a) is None:
+            return self._own(a, np.asfortranarray(a, dtype))
+        return shapes.contiguous(self.asarray(a, dtype, **kw).T).T
 
     def fromiter(self, iter: Any, dtype: Any, count: int = -1, **kw: Any) -> Any:
         return self._made(dispatch.function(np.fromiter, (iter, dtype, count), kw))

@@ -123,6 +123,7 @@ def root_of_squares(total: Any) -> Any:
 def tree(f: Any, a: Any, axis: int) -> Any:
     """A fold of one axis by halves, with an associative f: for products the derivative is exact when factors are zero."""
     lead = (slice(None),) * axis
+    a = +a if a.shape[axis] == 1 else a
     while a.shape[axis] > 1:
         n = a.shape[axis]
         pairs = f(a[(*lead, slice(0, n - n % 2, 2))], a[(*lead, slice(1, n, 2))])

@@ -69,7 +69,7 @@ def size(a: Any, axis: int | None = None) -> int:
 
 
 def as_asked(a: Any, *, ndmin: int = 0, order: Any = "K", **kw: Any) -> Any:
-    """What ``np.array`` makes of an array that is made: at least so many dimensions, in this order."""
+    """An array in this order, a copy only where it is in another, with at least so many dimensions."""
     n = np.ndim(a)
     if ndmin > n:
         a = np.reshape(a, (1,) * (ndmin - n) + np.shape(a))
@@ -80,7 +80,7 @@ def as_asked(a: Any, *, ndmin: int = 0, order: Any = "K", **kw: Any) -> Any:
 
 @implements(np.reshape)
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None) -> Any:
-    a = arr(a)
+    a = globals()["copy"](a) if copy else arr(a)
     if order == "A":
         order = in_fortran_order(a, "np.reshape")
     if order == "F":
@@ -103,7 +103,7 @@ def full_shape(a: Any, shape: Any) -> tuple[int, ...]:
 
 
 def reshape_method(a: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
-    return reshape(a, shape[0] if len(shape) == 1 else shape, order)
+    return reshape(a, shape[0] if len(shape) == 1 else shape, order, copy=copy)
 
 
 @implements(np.ravel)
@@ -198,11 +198,12 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     return traced.broadcast_to(arr(array), (shape,) if isinstance(shape, int) else tuple(shape)).read_only()
 
 
-@implements(np.broadcast_arrays)
+@implements(np.broadcast_arrays, any_kind=True)
 def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
     like = traced.find_trace(args)
     joint = np.broadcast_shapes(*[np.shape(a) for a in args])
-    return tuple(traced.broadcast_to(traced.as_traced(like, a), joint).read_only() for a in args)
+    arrays = [a if isinstance(a, np.ndarray) or traced.is_traced(a) else traced.as_traced(like, a) for a in args]
+    return tuple(a if a.shape == joint else np.broadcast_to(a, joint) for a in arrays)
 
 
 @implements(np.expand_dims)
@@ -461,6 +462,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
     if axis is None:
         a, axis = a.reshape(-1), 0
     index = np.asarray(values(indices)).astype(np.intp)
+    if not index.ndim:
+        a = traced.fresh(a) if traced.is_traced(a) else a
     if mode == "wrap":
         index = index % a.shape[axis]
     elif mode == "clip":
@@ -621,9 +624,16 @@ def flat_put(a: Any, at: Any, v: Any) -> None:
         return
     if not np.size(at):
         return
-    if np.ndim(v) or isinstance(v, (list, tuple)):
-        v = resize(v, at.shape)
+    if isinstance(v, (list, tuple)):
+        v = np.array(v) if traced.find_trace(v) is None else sequence(v)
+    if np.ndim(v):
+        v = np.resize(v, at.shape)
     a[np.unravel_index(at, a.shape)] = v
+
+
+def sequence(x: Any) -> Any:
+    """A list that holds traced values as an array."""
+    return complex.array(x, None, traced.find_trace(x)) if traced.holds_complex(x) else traced.asarray(x)
 
 
 def lost(what: str) -> errors.LostTrace:
@@ -805,12 +815,13 @@ def block(arrays: Any) -> Any:
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
     like = traced.find_trace(xi)
     n = len(xi)
-    out = [traced.as_traced(like, x).reshape((1,) * k + (-1,) + (1,) * (n - 1 - k)) for k, x in enumerate(xi)]
+    arrays = [x if isinstance(x, np.ndarray) and not copy else traced.as_traced(like, x) for x in xi]
+    out = [x.reshape((1,) * k + (-1,) + (1,) * (n - 1 - k)) for k, x in enumerate(arrays)]
     if indexing == "xy" and n > 1:
         out = [swapaxes(o, 0, 1) for o in out]
     if not sparse:
         joint = np.broadcast_shapes(*[o.shape for o in out])
-        out = [traced.broadcast_to(o, joint) for o in out]
+        out = [np.broadcast_to(o, joint) if isinstance(o, np.ndarray) else traced.broadcast_to(o, joint) for o in out]
     return tuple(traced.elementwise("identity", o) for o in out) if copy else tuple(out)
 
 
@@ -844,12 +855,12 @@ def astype(a: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok:
         if any_active(a):
             raise TypeError(f"{traced.where_text()}astype({dtype}) of a differentiated array: adcore computes with float64 and float32")
         return traced.value_of(a).astype(dtype)
-    return a if not copy and dtype == a.dtype else traced.cast_to(a, dtype)
+    return as_asked(a if not copy and dtype == a.dtype else traced.cast_to(a, dtype), order=order)
 
 
-@implements(np.astype)
+@implements(np.astype, any_kind=True)
 def astype_of(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-    return astype(x, dtype, copy=copy)
+    return x.astype(dtype, copy=copy)
 
 
 def contiguous(x: Any) -> Any:
@@ -891,10 +902,10 @@ class Flat:
     def __setitem__(self, key: Any, x: Any) -> None:
         if not isinstance(key, slice) or key != slice(None):
             flat_put(self.base, self.at[values(key)], x)
-        elif np.ndim(x) == 0:
+        elif not isinstance(x, (list, tuple)) and np.ndim(x) == 0:
             self.base[...] = x
         else:
-            self.base[...] = np.reshape(resize(x, self.at.shape), self.base.shape)
+            self[np.arange(len(self.at))] = x
 
     def __iter__(self) -> Any:
         return iter(self.base.reshape(-1))

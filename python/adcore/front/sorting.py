@@ -205,15 +205,17 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     return joint[first[counts == 1]]
 
 
-@implements(np.trim_zeros)
+@implements(np.trim_zeros, any_kind=True)
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    if np.ndim(filt) != 1:
-        raise unsupported("np.trim_zeros", "more than one dimension", "give a slice")
-    inside = np.flatnonzero(traced.value_of(filt))
-    if not inside.size:
-        return filt[:0]
-    trim = trim.lower()
-    return filt[inside[0] if "f" in trim else 0 : inside[-1] + 1 if "b" in trim else None]
+    """A view of what lies between the zeros at the ends of each axis."""
+    at, trim = np.argwhere(traced.value_of(filt)), trim.lower()
+    if not len(at):
+        inside = [slice(0, 0)] * len(filt.shape)
+    else:
+        ends = zip(at.min(axis=0), at.max(axis=0) + 1, strict=True)
+        inside = [slice(low if "f" in trim else None, high if "b" in trim else None) for low, high in ends]
+    axes = axes_of(axis, len(inside))
+    return filt[tuple(cut if k in axes else slice(None) for k, cut in enumerate(inside))]
 
 
 # -- histograms: counts are constant, weights and edges are not ---------------------------------------------

@@ -1276,6 +1276,8 @@ cdef class TracedArray(Traced):
             self.flat[:] = x
         elif name == "shape":
             self.reshape_in_place(x)
+        elif name == "real":
+            self[...] = x
         else:
             raise AttributeError(f"{where_text()}attribute '{name}' of a traced array cannot be assigned")
 

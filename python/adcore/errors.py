@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dis
+import itertools
+import linecache
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -77,6 +79,17 @@ def user_operation() -> str:
         return ""
     now = frame.f_code.co_code[frame.f_lasti : frame.f_lasti + 2]
     return next((name for name, encoded in OPERATIONS.items() if now in encoded), "")
+
+
+def shuffles() -> bool:
+    """Does the user's code call the ``shuffle`` of a random generator of NumPy's right now, without a function in between?"""
+    frame: Any = sys._getframe(1)
+    code = frame.f_code
+    if "shuffle" not in code.co_names or not hasattr(code, "co_positions"):
+        return False
+    line, last, start, end = next(itertools.islice(code.co_positions(), frame.f_lasti // 2, None))
+    text = linecache.getline(code.co_filename, line or 0).encode()[start : end if line == last else None].decode()
+    return "shuffle(" in text
 
 
 def sparse_operand() -> int:

@@ -51,3 +51,53 @@ def test_numbers_made_of_booleans_index():
     adcore.testing.check_grads(lambda x: x[0, (x > 0) * 2] * x + x[0, np.cumsum(np.ones(3, dtype=bool)) - 1], [X])
     with pytest.raises(IndexError, match="must be of integer"):
         adcore.gradient(lambda x: np.sum(x[x[0]]), X)
+
+
+WHOLE = {
+    "with a whole number": lambda m: (m & 1) + (m & 1),
+    "with an array of them": lambda m: m & np.array([1, 2, 3]),
+    "or": lambda m: (m | 2) * 1.0,
+    "a ufunc": lambda m: np.bitwise_xor(m, 3) * 1.0,
+    "turned": lambda m: 3 & m,
+    "absolute values": lambda m: abs(m) + abs(m),
+    "rounded": lambda m: np.ceil(m) + np.ceil(m),
+    "added as numbers": lambda m: np.add(m, m, dtype=float),
+    "of integers": lambda m: ~m.astype(int) & 5,
+    "exclusive in place": lambda m: in_place(m.copy()) * 1.0,
+    "repeated": lambda m: np.repeat(np.arange(9.0).reshape(3, 3), (m * 2)[0], axis=0),
+}
+
+
+def in_place(m):
+    rows = m[1:]
+    m ^= np.array([True, False, True])
+    return rows
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_bits_of_booleans_and_whole_numbers(name):
+    """Bitwise operations were logical ones whatever their operands."""
+
+    def f(x):
+        m = x > 0
+        return np.sum(x), WHOLE[name](m) * 1.0
+
+    np.testing.assert_array_equal(adcore.value_and_grad(f, has_aux=True)(X)[0][1], f(X)[1])
+
+
+@pytest.mark.parametrize("f", [lambda x: x & 1, lambda x: ((x > 0) * 2) & 1, lambda x: ~x, lambda x: np.bitwise_or(x, x > 0)])
+def test_bits_of_floats_are_refused(f):
+    with pytest.raises(TypeError, match=r"test_booleans.py:\d+: np\.\w+ of a traced array that is not boolean.*astype"):
+        adcore.gradient(lambda x: np.sum(x * f(x)), X)
+
+
+def test_a_generator_does_not_shuffle_rows():
+    """NumPy's generators swap rows that are views of one memory: a row was lost, another stood there twice."""
+
+    def f(x):
+        A = np.outer(x, x)
+        np.random.default_rng(0).shuffle(A)
+        return np.sum(A[0])
+
+    with pytest.raises(adcore.errors.ArgumentError, match=r"test_booleans.py:\d+: random generators shuffle.*permutation"):
+        adcore.gradient(f, X[0])

@@ -430,3 +430,11 @@ def test_contiguous_complex_arrays_are_copies_where_numpys_are(name):
         return total
 
     assert adcore.value_and_grad(f)(Z)[0] == pytest.approx(f(Z), rel=1e-14)
+
+
+@pytest.mark.parametrize("name", ["sqrt", "log", "log2", "log10", "arccos", "arcsin", "arctanh"])
+def test_emath_becomes_complex_where_numpys_does(name):
+    f = lambda x: np.sum(getattr(np.emath, name)(x * 1.5) * (1 - 2j))  # noqa: E731
+    for x in (np.array([-0.9, 0.4, 1.7]), np.array([0.2, 0.3, 0.4])):
+        check_grads(lambda x: np.real(f(x)) * np.imag(f(x)), [x])
+    check_grads(lambda x: np.abs(np.emath.logn(2.0, x - 1.0)) + np.real(np.emath.power(x - 1.0, 1.5)), [np.array([0.3, 0.8])])

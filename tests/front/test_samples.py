@@ -22,10 +22,14 @@ CASES = {
         lambda x: st.kurtosis(np.outer(x, Y), None, keepdims=True),
     ],
     "moment": [lambda x: st.moment(x, 3), lambda x: st.moment(np.outer(x, Y), 2, 1), lambda x: st.moment(x, 2, center=x[0])],
-    "gmean": [st.gmean, lambda x: st.gmean(np.outer(x, Y), axis=1, weights=np.broadcast_to(Y, (6, 6)))],
+    "gmean": [
+        st.gmean,
+        lambda x: st.gmean(np.outer(x, Y), axis=(0, 1)),
+        lambda x: st.gmean(np.outer(x, Y), axis=1, weights=np.broadcast_to(Y, (6, 6))),
+    ],
     "hmean": [st.hmean, lambda x: st.hmean(np.outer(x, Y), None)],
     "pmean": [lambda x: st.pmean(x, 3.0), lambda x: st.pmean(np.outer(x, Y), -2.0, axis=1)],
-    "sem": [st.sem, lambda x: st.sem(np.outer(x, Y), 1, 0)],
+    "sem": [st.sem, lambda x: st.sem(np.outer(x, Y), 1, 0), lambda x: st.sem(np.multiply.outer(np.outer(x, Y), x), (0, 2), keepdims=True)],
     "variation": [st.variation, lambda x: st.variation(np.outer(x, Y), axis=1, ddof=1)],
     "gstd": [st.gstd, lambda x: st.gstd(np.outer(x, Y), axis=1, ddof=0)],
     "entropy": [st.entropy, lambda x: st.entropy(x, Y, base=2), lambda x: st.entropy(np.outer(x, Y), axis=1)],
@@ -125,7 +129,9 @@ def test_edges_are_scipys(name):
     [
         (lambda x: st.moment(x, 2.5), "integral"),
         (lambda x: st.gmean(x, dtype=np.float32), "dtype"),
-        (lambda x: st.skew(np.outer(x, x), axis=(0, 1)), "axis"),
+        (lambda x: st.gmean(np.outer(x, x), axis=(0, 1), weights=np.outer(Y, Y)), "axis"),
+        (lambda x: st.dirichlet.logpdf([0.3, 0.7], x[:2] - x[0]), "greater than 0"),
+        (lambda x: st.dirichlet.logpdf(np.array([-0.3, 1.3]), x[:2]), "greater than or equal to zero"),
         (lambda x: st.pmean(X, x), "power"),
     ],
 )
@@ -140,3 +146,37 @@ def test_replays_see_which_samples_are_constant():
     assert np.isnan(df(ALIKE)[0])
     np.testing.assert_allclose(df(X[:4])[0], f(X[:4]), rtol=1e-12)
     assert df.recordings == 1
+
+
+def test_a_correlation_is_not_beyond_one():
+    x = np.array([0.1, 0.3, 0.7, 1.1, 1.3])
+    for factor in np.linspace(0.1, 3.0, 20):
+        assert adcore.vjp(lambda x: st.pearsonr(x, factor * x).statistic, x)[0] <= 1.0  # noqa: B023
+
+
+SENSELESS = {
+    "gamma": lambda x: st.gamma.logpdf(0.5, -x[0]),
+    "beta": lambda x: st.beta.logpdf(0.5, x[0], -x[1]),
+    "chi2": lambda x: st.chi2.logpdf(0.5, -x[0]),
+    "chi2 outside": lambda x: st.chi2.logpdf(-0.5, -x[0]),
+    "invgamma": lambda x: st.invgamma.logpdf(0.5, -x[0]),
+    "scale": lambda x: st.norm.cdf(x[0], x[1], -x[2]),
+    "scale of a density": lambda x: st.expon.logpdf(x[0], 0.0, -x[2]),
+    "some scales": lambda x: st.norm.logpdf(x, 0.0, x - np.mean(x)),
+    "bernoulli": lambda x: st.bernoulli.logpmf(1, 1.0 + x[0]),
+    "geom": lambda x: st.geom.logpmf(1, 1.0 + x[0]),
+    "binom": lambda x: st.binom.logpmf(0, 5, -x[0]),
+    "no event": lambda x: st.poisson.logpmf(0, 0.0 * x[0]),
+    "uniform quantile": lambda x: st.uniform.ppf(1.0 + x[0]),
+    "nan": lambda x: st.norm.logpdf(np.nan * x[0]),
+    "nan below": lambda x: st.gamma.cdf(np.nan * x[0], 2.0),
+    "infinity": lambda x: st.norm.logpdf(np.inf * x[0]),
+    "on the edges": lambda x: st.uniform.logpdf(np.array([0.0, 1.0, 1.1]) + 0.0 * x[0]),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SENSELESS)
+def test_parameters_that_make_no_sense_give_what_scipy_gives(name):
+    """Densities of negative shapes were finite, those of NaN 0."""
+    np.testing.assert_allclose(adcore.vjp(SENSELESS[name], X)[0], SENSELESS[name](X), rtol=1e-12)

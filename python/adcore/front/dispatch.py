@@ -210,6 +210,8 @@ def ufunc(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
     if method == "at":
         return methods.at(uf, *inputs)
     if method == "__call__":
+        if dtype is not None:  # else truths would be added as truths
+            inputs = tuple(cast(x, dtype) if traced.is_traced(x) and x.dtype == np.bool_ else x for x in inputs)
         result = call(uf, inputs, kwargs)
     elif method in methods.BY_NAME:
         result = traced.settled(getattr(uf, method), inputs, kwargs, methods.BY_NAME[method](uf, *inputs, **kwargs))

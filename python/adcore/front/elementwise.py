@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from ..tracer import array as traced
-from .dispatch import METHODS, TABLE, UFUNCS, implements, refuse, values
+from .dispatch import METHODS, UFUNCS, implements, values
 from .shapes import along_axis, axis_of, finished
 
 ew = traced.elementwise
@@ -43,6 +44,8 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
 
 
 UFUNCS["clip"] = lambda a, low, high: ew("clip", a, low, high)
+for _name in ("invert", "bitwise_and", "bitwise_or", "bitwise_xor"):
+    UFUNCS[_name] = functools.partial(traced.bitwise, _name)
 
 
 @implements(np.select, any_kind=True)
@@ -103,15 +106,17 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
 
 
 def real_valued(name: str, low: float, high: float) -> Any:
-    """A function of np.lib.scimath where it is real; elsewhere its result is complex."""
+    """A function of np.lib.scimath: real where all of its results are, else complex."""
+    from .complex import promoted
 
     def of(*args: Any) -> Any:
-        v = np.asarray(values(args[-1] if name == "logn" else args[0]))
-        if np.any(v < low) or np.any(v > high):
-            raise refuse(f"np.lib.scimath.{name}", "its result is complex here")
+        x = args[-1] if name == "logn" else args[0]
+        v = np.asarray(values(x))
+        if v.dtype.kind != "c" and (np.any(v < low) or np.any(v > high)):
+            x = promoted(x) if traced.is_traced(x) else x + 0j
         if name == "logn":
-            return np.log(args[1]) / np.log(args[0])
-        return getattr(np, name)(*args)
+            return np.log(x) / np.log(args[0])
+        return getattr(np, name)(x, *args[1:])
 
     return of
 
@@ -119,7 +124,7 @@ def real_valued(name: str, low: float, high: float) -> Any:
 for _name, _low, _high in (("sqrt", 0.0, np.inf), ("log", 0.0, np.inf), ("log2", 0.0, np.inf), ("log10", 0.0, np.inf),
                            ("logn", 0.0, np.inf), ("power", 0.0, np.inf), ("arccos", -1.0, 1.0), ("arcsin", -1.0, 1.0),
                            ("arctanh", -1.0, 1.0)):  # fmt: skip
-    TABLE[getattr(np.lib.scimath, _name)] = real_valued(_name, _low, _high)
+    implements(getattr(np.lib.scimath, _name), any_kind=True)(real_valued(_name, _low, _high))
 
 
 @implements(np.sinc)

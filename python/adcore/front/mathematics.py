@@ -1,6 +1,6 @@
-"""The functions of math and cmath as recorded code calls them: on traced values they record.
+"""The functions of math, cmath and statistics as recorded code calls them: on traced values they record.
 
-Both want plain numbers. On these they are themselves; what tells a truth or a whole number of a traced value looks at its value.
+They want plain numbers. On these they are themselves; what tells a truth or a whole number of a traced value looks at its value.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import cmath
 import functools
 import math
 import operator
+import statistics
 import types
 from collections.abc import Callable
 from typing import Any
@@ -141,8 +142,91 @@ def cmath_twin(name: str) -> Callable[..., Any]:
     return of
 
 
+def columns(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of samples, which may come as any iterables, as one of arrays."""
+
+    def of(*samples: Any, **kw: Any) -> Any:
+        kw = {name: traced.asarray(x) if isinstance(x, list) and traced.find_trace(x) is not None else x for name, x in kw.items()}
+        return function(*[traced.asarray(x) if traced.find_trace(x) is not None else np.asarray(x, dtype=float) for x in samples], **kw)
+
+    return of
+
+
+def spread(ddof: int, root: bool) -> Callable[..., Any]:
+    """A variance or a standard deviation, about the mean or another centre."""
+
+    def of(x: Any, center: Any = None) -> Any:
+        if len(x) <= ddof:
+            raise statistics.StatisticsError(f"{traced.where_text()}variance requires at least two data points")
+        squares = np.sum((x - (np.mean(x) if center is None else center)) ** 2) / (len(x) - ddof)
+        return np.sqrt(squares) if root else squares
+
+    return columns(of)
+
+
+def middle(low: bool, high: bool) -> Callable[..., Any]:
+    def of(x: Any) -> Any:
+        x, n = np.sort(x), len(x)
+        return x[(n - 1) // 2] if low and not high else x[n // 2] if high and not low else 0.5 * (x[(n - 1) // 2] + x[n // 2])
+
+    return columns(of)
+
+
+def harmonic_mean(x: Any, weights: Any = None) -> Any:
+    known = dispatch.known(x)
+    if known is not None and np.any(np.asarray(known) < 0):
+        raise statistics.StatisticsError(f"{traced.where_text()}harmonic mean does not support negative values")
+    w = np.ones(len(x)) if weights is None else weights
+    return np.sum(w) / np.sum(w / x)
+
+
+def covariance(x: Any, y: Any) -> Any:
+    return np.sum((x - np.mean(x)) * (y - np.mean(y))) / (len(x) - 1)
+
+
+def correlation(x: Any, y: Any) -> Any:
+    dx, dy = x - np.mean(x), y - np.mean(y)
+    return np.sum(dx * dy) / np.sqrt(np.sum(dx * dx) * np.sum(dy * dy))
+
+
+STATISTICS: dict[str, Callable[..., Any]] = {
+    "mean": columns(np.mean), "fmean": columns(lambda x, weights=None: np.average(x, weights=weights)),
+    "geometric_mean": columns(lambda x: np.exp(np.mean(np.log(x)))), "harmonic_mean": columns(harmonic_mean),
+    "variance": spread(1, False), "pvariance": spread(0, False), "stdev": spread(1, True), "pstdev": spread(0, True),
+    "median": middle(True, True), "median_low": middle(True, False), "median_high": middle(False, True),
+    "covariance": columns(covariance), "correlation": columns(correlation),
+}  # fmt: skip
+
+
+@functools.cache
+def statistics_twin(name: str) -> Callable[..., Any]:
+    """A function of statistics that records when it meets a traced value."""
+    plain = getattr(statistics, name)
+    ours = STATISTICS.get(name)
+    if isinstance(plain, type):
+        return plain  # type: ignore[no-any-return]
+
+    @functools.wraps(plain)
+    def of(*args: Any, **kw: Any) -> Any:
+        args, kw = tuple(map(listed, args)), {key: listed(x) for key, x in kw.items()}
+        if traced.find_trace(args) is None and traced.find_trace(kw) is None:
+            return plain(*args, **kw)
+        if ours is not None:
+            return ours(*args, **kw)
+        if dispatch.any_active((args, kw)):
+            raise dispatch.refuse(f"statistics.{name}")
+        return plain(*dispatch.values(args), **dispatch.values(kw))
+
+    return of
+
+
+def listed(x: Any) -> Any:
+    """A sample from an iterator as a list, since it is looked at more than once."""
+    return list(x) if hasattr(x, "__next__") else x
+
+
 class Module:
-    """math or cmath, with functions that accept traced values."""
+    """math, cmath or statistics, with functions that accept traced values."""
 
     def __init__(self, plain: types.ModuleType, twin_of: Callable[[str], Any]) -> None:
         self._plain = plain
@@ -154,11 +238,11 @@ class Module:
         return twin
 
 
-TWINS_OF: dict[str, Callable[[str], Any]] = {"math": math_twin, "cmath": cmath_twin}
-MODULES = {module: Module(module, TWINS_OF[module.__name__]) for module in (math, cmath)}
+TWINS_OF: dict[str, Callable[[str], Any]] = {"math": math_twin, "cmath": cmath_twin, "statistics": statistics_twin}
+MODULES = {module: Module(module, TWINS_OF[module.__name__]) for module in (math, cmath, statistics)}
 
 
-def builtin_twin(f: types.BuiltinFunctionType) -> Any:
-    """What stands for a function of math or cmath; None for any other."""
+def builtin_twin(f: types.BuiltinFunctionType | types.FunctionType) -> Any:
+    """What stands for a function of math, cmath or statistics; None for any other."""
     twin_of = TWINS_OF.get(getattr(f, "__module__", None) or "")
     return twin_of and twin_of(f.__name__)

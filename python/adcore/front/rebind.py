@@ -20,6 +20,7 @@ import builtins
 import dis
 import functools
 import operator
+import statistics
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -79,6 +80,7 @@ class Namespace:
 
 NAMESPACES = {module: Namespace(module) for module in (np.linalg, np.fft, np.lib, np.lib.stride_tricks, np.ma)}
 OWN: dict[Any, Any] = {as_strided: shapes.strided_view}  # functions of these modules that no protocol reaches
+OWN |= {getattr(statistics, name): mathematics.statistics_twin(name) for name in mathematics.STATISTICS}
 SQUARES = (np.empty((2, 2)), np.empty((2, 2)).T)  # in C and in Fortran order
 FIXED = np.broadcast_to(0.0, 2)  # read-only
 UNKNOWN_CLASSES = dict.fromkeys(("matrix", "asmatrix", "bmat"), "its products are those of matrices: use an array of two dimensions and @")

@@ -15,6 +15,7 @@ import scipy.spatial.transform as plain
 from ..tracer import array as traced
 from . import dispatch
 from .linalg import operand
+from .scipy_linalg import polar
 
 NEAR = 1e-6  # squared angles below take the series
 AXES = {"x": 0, "y": 1, "z": 2}
@@ -57,6 +58,26 @@ def elementary(axis: int, angles: Any) -> Any:
     half = 0.5 * angles
     s, zero = np.sin(half), np.zeros_like(half)
     return np.stack([s if axis == k else zero for k in range(3)] + [np.cos(half)], axis=-1)
+
+
+def of_orthogonal(m: Any) -> Any:
+    """The quaternion of an orthogonal matrix, from its largest component (Markley, 2008)."""
+    x, y, z = (m[..., k, k] for k in range(3))
+    trace = x + y + z
+    xy, xz, yz = (m[..., j, k] + m[..., k, j] for j, k in ((0, 1), (0, 2), (1, 2)))
+    along = [m[..., k, j] - m[..., j, k] for j, k in ((1, 2), (2, 0), (0, 1))]
+    candidates = [
+        (x, [1 - trace + 2 * x, xy, xz, along[0]]),
+        (y, [xy, 1 - trace + 2 * y, yz, along[1]]),
+        (z, [xz, yz, 1 - trace + 2 * z, along[2]]),
+        (trace, [*along, 1 + trace]),
+    ]
+    most, parts = candidates[0]
+    for size, others in candidates[1:]:
+        larger = size > most
+        most, parts = np.where(larger, size, most), [np.where(larger, p, q) for p, q in zip(others, parts, strict=True)]
+    q = np.stack(parts, axis=-1)
+    return q / np.sqrt(squared(q))
 
 
 class Rotation:
@@ -127,9 +148,15 @@ class Rotation:
 
     @classmethod
     def from_matrix(cls, matrix: Any, **kw: Any) -> Rotation:
-        if dispatch.any_active(matrix):
-            raise dispatch.refuse("scipy.spatial.transform.Rotation.from_matrix", "matrices next to it are made orthogonal first", "matrix")
-        return cls.of_plain(plain.Rotation.from_matrix(dispatch.values(matrix), **kw))
+        """Of the nearest orthogonal matrix, as SciPy's."""
+        if not dispatch.any_active(matrix):
+            return cls.of_plain(plain.Rotation.from_matrix(dispatch.values(matrix), **kw))
+        m = operand(matrix)
+        known = dispatch.known(m)
+        plain.Rotation.from_matrix(np.broadcast_to(np.eye(3), m.shape) if known is None else known, **kw)  # its own refusals
+        matrices = np.reshape(m, (-1, 3, 3))
+        nearest = np.stack([polar(matrices[k])[0] for k in range(len(matrices))])
+        return cls.by(of_orthogonal(np.reshape(nearest, m.shape)))
 
     @classmethod
     def concatenate(cls, rotations: Any) -> Rotation:
@@ -138,13 +165,20 @@ class Rotation:
         return cls.by(np.concatenate([np.atleast_2d(as_ours(r).q) for r in rotations]))
 
     @classmethod
-    def align_vectors(cls, *args: Any, **kw: Any) -> Any:
-        if dispatch.any_active((args, kw)):
-            raise dispatch.refuse(
-                "scipy.spatial.transform.Rotation.align_vectors", "it is a singular value decomposition: use np.linalg.svd"
-            )
-        rotation, *rest = plain.Rotation.align_vectors(*dispatch.values(args), **dispatch.values(kw))
-        return (cls.of_plain(rotation), *rest)
+    def align_vectors(cls, a: Any, b: Any, weights: Any = None, return_sensitivity: bool = False) -> Any:
+        """By Kabsch's algorithm, as SciPy's."""
+        if not dispatch.any_active((a, b, weights)):
+            rotation, *rest = plain.Rotation.align_vectors(*dispatch.values((a, b, weights)), return_sensitivity)
+            return (cls.of_plain(rotation), *rest)
+        a, b = operand(a), operand(b)
+        w = operand(np.ones(a.shape[0]) if weights is None else weights)
+        if return_sensitivity or a.ndim < 2 or a.shape[0] == 1 or not np.all(np.isfinite(dispatch.values(w))):
+            raise dispatch.refuse("scipy.spatial.transform.Rotation.align_vectors", "with one pair, infinite weights or the sensitivity")
+        refused_by_scipy(plain.Rotation.align_vectors, a, b, w)
+        u, s, vh = np.linalg.svd((w[:, None] * a).T @ b)
+        turned = np.array([1.0, 1.0, 1.0 if dispatch.values(np.linalg.det(u @ vh) > 0) else -1.0])
+        rest = np.sum(w * np.sum(a * a + b * b, axis=1)) - 2 * np.sum(s * turned)
+        return cls.by(of_orthogonal((u * turned) @ vh)), np.sqrt(np.maximum(rest, 0.0))
 
     # -- what it gives ---------------------------------------------------------------------------------------------------
 
@@ -275,6 +309,32 @@ def instance(value: Any) -> Any:
     return Rotation.of_plain(value) if isinstance(value, plain.Rotation) else value
 
 
+class Slerp:
+    """Rotations in between, at a constant speed from one to the next."""
+
+    decides = True
+
+    def __init__(self, times: Any, rotations: Any) -> None:
+        self.times, self.rotations = operand(times), as_ours(rotations)
+        known = dispatch.known(self.times)
+        plain.Slerp(np.arange(len(self.times)) if known is None else known, plain.Rotation.identity(len(self.rotations)))
+        self.turns = (self.rotations[:-1].inv() * self.rotations[1:]).as_rotvec()
+
+    def __call__(self, times: Any) -> Rotation:
+        at = operand(times)
+        t = np.atleast_1d(at)
+        known = np.asarray(dispatch.values(self.times))
+        v = np.asarray(dispatch.values(t))
+        if np.any((v < known[0]) | (v > known[-1])):
+            raise ValueError(
+                f"{traced.where_text()}Interpolation times must be within the range [{known[0]}, {known[-1]}], both inclusive."
+            )
+        k = np.maximum(np.searchsorted(known, v) - 1, 0)
+        part = (t - self.times[k]) / (self.times[k + 1] - self.times[k])
+        found: Rotation = self.rotations[k] * Rotation.by(of_vector(self.turns[k] * part[:, None]))
+        return found if at.ndim else found[0]
+
+
 # classes of scipy.spatial.transform, which go past NumPy's protocols: reached by rebinding of names
-REBOUND: dict[str, Any] = {"Rotation": Rotation}
-REFUSED = dict.fromkeys(("Slerp", "RotationSpline", "RigidTransform"), "its formula is not written: compose Rotation's own methods")
+REBOUND: dict[str, Any] = {"Rotation": Rotation, "Slerp": Slerp}
+REFUSED = dict.fromkeys(("RotationSpline", "RigidTransform"), "its formula is not written: compose Rotation's own methods")

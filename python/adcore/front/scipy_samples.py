@@ -13,6 +13,7 @@ from ..tracer import array as traced
 from . import dispatch
 from .dispatch import unsupported
 from .linalg import operand
+from .shapes import axes_of
 
 REBOUND: dict[str, Any] = {}
 
@@ -20,27 +21,35 @@ REBOUND: dict[str, Any] = {}
 AXIS_AFTER = {"moment": 1, "pmean": 1}  # arguments before the axis, other than the sample
 
 
-def checked(name: str, axis: Any, nan_policy: str) -> None:
+def checked(name: str, nan_policy: str) -> None:
     """Refuse what no function of samples follows here."""
     if nan_policy != "propagate":
         raise unsupported(f"scipy.stats.{name}", f"nan_policy={nan_policy!r}", "leave the NaNs out first")
-    if isinstance(axis, tuple):
-        raise unsupported(f"scipy.stats.{name}", f"axis={axis!r}", "reshape the sample so that one axis is left")
 
 
 def statistic(f: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of a sample along an axis; None is the sample as one row. ``keepdims`` and ``nan_policy`` are common to all."""
+    """A function of a sample along an axis. None is the sample as one row, several axes are taken as one; ``keepdims`` and
+    ``nan_policy`` are common to all."""
     name = f.__name__
     before = AXIS_AFTER.get(name, 0)
 
     def of(a: Any, *args: Any, nan_policy: str = "propagate", keepdims: bool = False, **kw: Any) -> Any:
         axis = args[before] if len(args) > before else kw.pop("axis", 0)
         args = (*args[:before], *args[before + 1 :])
-        checked(name, axis, nan_policy)
+        checked(name, nan_policy)
         if kw.get("dtype") is not None:
             raise unsupported(f"scipy.stats.{name}", "dtype", "cast the sample with astype")
         a = operand(a)
         dims = a.ndim
+        if isinstance(axis, tuple):
+            if kw.get("weights") is not None:
+                raise unsupported(f"scipy.stats.{name}", f"weights= and axis={axis!r}", "reshape the sample so that one axis is left")
+            axes = axes_of(axis, dims)
+            rest = [k for k in range(dims) if k not in axes]
+            kept = tuple(1 if k in axes else d for k, d in enumerate(a.shape))
+            joined = np.transpose(a, (*rest, *axes)).reshape(*[a.shape[k] for k in rest], -1)
+            found = of(joined, *args[:before], -1, *args[before:], **kw)
+            return np.reshape(found, kept) if keepdims else found
         if axis is None:
             a, axis = a.reshape(-1), 0
         if not a.size:
@@ -148,19 +157,19 @@ def scored(scores: Any, compare: Any, axis: Any, ddof: int) -> tuple[Any, Any, A
 
 
 def zmap(scores: Any, compare: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
-    checked("zmap", axis, nan_policy)
+    checked("zmap", nan_policy)
     return scored(operand(scores), operand(compare), axis, ddof)[0]
 
 
 def zscore(a: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
-    checked("zscore", axis, nan_policy)
+    checked("zscore", nan_policy)
     a = operand(a)
     scores, mean, deviation = scored(a, a, axis, ddof)
     return np.where(deviation <= np.abs(EPS * mean), np.nan, scores)
 
 
 def entropy(pk: Any, qk: Any = None, base: Any = None, axis: int = 0, *, nan_policy: str = "propagate", keepdims: bool = False) -> Any:
-    checked("entropy", axis, nan_policy)
+    checked("entropy", nan_policy)
     p = operand(pk)
     p = p / np.sum(p, axis, keepdims=True)
     if qk is None:
@@ -199,7 +208,7 @@ class Found:
 def pearsonr(x: Any, y: Any, *, alternative: str = "two-sided", method: Any = None, axis: int = 0) -> Any:
     x, y = (v - np.mean(v, axis, keepdims=True) for v in (operand(x), operand(y)))
     r = np.sum(x * y, axis) / np.sqrt(np.sum(x * x, axis) * np.sum(y * y, axis))
-    return Found("pearsonr", {"statistic": r}, ("pvalue",))
+    return Found("pearsonr", {"statistic": np.clip(r, -1.0, 1.0)}, ("pvalue",))
 
 
 def linregress(x: Any, y: Any = None, alternative: str = "two-sided") -> Any:

@@ -125,20 +125,46 @@ ROWS: dict[str, Row] = {
 # -- what is common to all rows ------------------------------------------------------------------------------------
 
 
+def probability(p: Any) -> Any:
+    return (p >= 0) & (p <= 1)
+
+
+def chance(p: Any) -> Any:
+    return (p > 0) & (p <= 1)
+
+
+# where a parameter makes sense; the others must be positive
+SENSIBLE: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("poisson", "mu"): lambda mu: mu >= 0, ("binom", "n"): lambda n: n >= 0, ("binom", "p"): probability, ("bernoulli", "p"): probability,
+    ("geom", "p"): chance, ("nbinom", "p"): chance,
+}  # fmt: skip
+
+
+def sensible(x: Any, test: Callable[[Any], Any]) -> Any:
+    """A parameter where it makes sense, elsewhere NaN, which is what SciPy's functions give then."""
+    fits = test(x)
+    return x if not traced.is_traced(fits) and np.all(fits) else np.where(fits, x, np.nan)
+
+
+def unless_nan(number: float, shapes: Any) -> Any:
+    """What a function is outside of the support: NaN where a shape is."""
+    return number + 0.0 * sum(shapes) if shapes else number
+
+
 def log_density(row: Row, z: Any, scale: Any, shapes: Any) -> Any:
-    inside = (z >= row.low) & (z <= row.high)
+    outside = (z < row.low) | (z > row.high)
     if row.discrete:
-        inside = inside & (np.floor(z) == z)
+        outside = outside | ((np.floor(z) != z) & (z == z))
     if row is ROWS["binom"]:
-        inside = inside & (z <= shapes[0])
-    value = row.log_density(np.where(inside, z, row.inner), *shapes) - np.log(scale)
-    return np.where(inside, value, -np.inf)
+        outside = outside | (z > shapes[0])
+    value = row.log_density(np.where(outside, row.inner, z), *shapes) - np.log(scale)
+    return np.where(outside, unless_nan(-np.inf, shapes), value)
 
 
 def integral(row: Row, f: Callable[..., Any], z: Any, shapes: Any, below: float, above: float) -> Any:
-    inside = (z > row.low) & (z < row.high) if not row.discrete else (z >= row.low) & (z <= row.high)
-    value = f(np.where(inside, z, row.inner), *shapes)
-    return np.where(inside, value, np.where(z <= row.low if not row.discrete else z < row.low, below, above))
+    before, behind = (z < row.low, z > row.high) if row.discrete else (z <= row.low, z >= row.high)
+    value = f(np.where(before | behind, row.inner, z), *shapes)
+    return np.where(before, unless_nan(below, shapes), np.where(behind, unless_nan(above, shapes), value))
 
 
 def complement(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -210,7 +236,10 @@ class Distribution:
         x, loc, scale, *shapes = (
             linalg.operand(given[key]) if np.ndim(given[key]) else given[key] for key in ("x", "loc", "scale", *row.shapes)
         )
+        scale = sensible(scale, lambda x: x > 0)
+        shapes = [sensible(x, SENSIBLE.get((self.name, key), lambda x: x > 0)) for key, x in zip(row.shapes, shapes, strict=True)]
         if name == "ppf" and row.ppf is not None:
+            x = sensible(x, probability)
             return loc + scale * row.ppf(x, *shapes)
         f = method(row, name)
         if f is None:
@@ -289,7 +318,12 @@ def log_dirichlet(x: Any, alpha: Any) -> Any:
     x, alpha = linalg.operand(x), linalg.operand(alpha)
     if x.shape[0] + 1 == alpha.shape[0]:  # the last proportion is what the others leave
         x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
+    known = dispatch.known(alpha)
+    if known is not None and np.any(known <= 0):
+        raise ValueError(f"{traced.where_text()}All parameters must be greater than 0")
     known = dispatch.known(x)
+    if known is not None and np.any(known < 0):
+        raise ValueError(f"{traced.where_text()}Each entry in 'x' must be greater than or equal to zero.")
     if known is not None and not np.allclose(np.sum(known, axis=0), 1.0, rtol=0.0, atol=1e-9):
         raise ValueError(f"{traced.where_text()}The input vector 'x' must lie within the normal simplex.")
     powers = (alpha - 1.0).reshape(-1, *(1,) * (x.ndim - 1))

@@ -496,7 +496,10 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     a = arr(a)
     if axis is None or not a.shape:
         a, axis = a.reshape(-1), 0
-    index = np.repeat(np.arange(a.shape[axis]), np.asarray(values(repeats)))
+    times = np.asarray(values(repeats))
+    if traced.is_traced(repeats) and np.array_equal(times, np.round(times)):
+        times = times.astype(np.intp)  # whole numbers made of booleans
+    index = np.repeat(np.arange(a.shape[axis]), times)
     return take(a, index, axis)
 
 

@@ -737,13 +737,13 @@ cdef class Traced:
     def __neg__(a): return unary(AD_OP_NEG, a)
     def __pos__(a): return unary(AD_OP_IDENTITY, a)
     def __abs__(a): return unary(AD_OP_ABS, a)
-    def __invert__(a): return unary(AD_OP_LOGICAL_NOT, a)
-    def __and__(a, b): return binary(AD_OP_LOGICAL_AND, a, b)
-    def __rand__(a, b): return binary(AD_OP_LOGICAL_AND, b, a)
-    def __or__(a, b): return binary(AD_OP_LOGICAL_OR, a, b)
-    def __ror__(a, b): return binary(AD_OP_LOGICAL_OR, b, a)
-    def __xor__(a, b): return binary(AD_OP_LOGICAL_XOR, a, b)
-    def __rxor__(a, b): return binary(AD_OP_LOGICAL_XOR, b, a)
+    def __invert__(a): return bitwise("invert", a)
+    def __and__(a, b): return bitwise("bitwise_and", a, b)
+    def __rand__(a, b): return bitwise("bitwise_and", b, a)
+    def __or__(a, b): return bitwise("bitwise_or", a, b)
+    def __ror__(a, b): return bitwise("bitwise_or", b, a)
+    def __xor__(a, b): return bitwise("bitwise_xor", a, b)
+    def __rxor__(a, b): return bitwise("bitwise_xor", b, a)
 
     def __richcmp__(a, b, int op):
         if b is None:
@@ -1188,6 +1188,10 @@ cdef class TracedArray(Traced):
     def __len__(self):
         if not self.shape:
             raise TypeError("len() of unsized object")
+        if len(self.shape) > 1 and errors.shuffles():
+            raise errors.ArgumentError(
+                f"{where_text()}random generators shuffle NumPy's own arrays by other means than those of others, whose rows "
+                "they lose: write A[:] = A[rng.permutation(len(A))]")
         return self.shape[0]
 
     def __iter__(self):
@@ -1333,8 +1337,15 @@ cdef class TracedArray(Traced):
     def __ifloordiv__(self, x): return self.update_in_place(AD_OP_FLOOR_DIVIDE, x)
     def __imod__(self, x): return self.update_in_place(AD_OP_MOD, x)
     def __ipow__(self, x): return self.update_in_place(AD_OP_POWER, x)
-    def __iand__(self, x): return self.update_in_place(AD_OP_LOGICAL_AND, x)
-    def __ior__(self, x): return self.update_in_place(AD_OP_LOGICAL_OR, x)
+    def __iand__(self, x): return self.update_bits("bitwise_and", AD_OP_LOGICAL_AND, x)
+    def __ior__(self, x): return self.update_bits("bitwise_or", AD_OP_LOGICAL_OR, x)
+    def __ixor__(self, x): return self.update_bits("bitwise_xor", AD_OP_LOGICAL_XOR, x)
+
+    def update_bits(self, name, op, x):
+        """``self op= x`` for truths."""
+        if not is_truth(self) or not is_truth(x):
+            raise no_bits(name)
+        return self.update_in_place(op, x)
 
     def __imatmul__(self, x):
         write(self, matmul(self, x))
@@ -1823,7 +1834,10 @@ cdef object unary(int op, object a):
         if op == AD_OP_NEG:
             raise TypeError(f"{where_text()}the numpy boolean negative, the `-` operator, is not supported, use the `~` "
                             "operator or the logical_not function instead.")
-        code = F64
+        if op == AD_OP_ABS or op == AD_OP_FLOOR or op == AD_OP_CEIL or op == AD_OP_TRUNC:
+            op = AD_OP_IDENTITY                 # a truth stays one
+        else:
+            code = F64
     value = trace.append(op, code, 1, x, -1, -1, trace.tape.code[x].shape, -1)
     if no_derivative[op]:
         trace.active[value] = 0
@@ -1860,6 +1874,35 @@ cdef object scalar_result(Trace trace, int op, int32_t x1, int32_t x2, bint know
     if no_derivative[op]:
         trace.active[value] = 0
     return make_scalar(trace, value, code, known, ad_evaluate(op, n1, n2, 0.0) if known else 0.0)
+
+
+cdef bint is_truth(object x) except -1:
+    """Is it a truth or an array of truths?"""
+    if isinstance(x, Traced):
+        return (<Traced>x).trace.tape.code[(<Traced>x).read()].dtype == BOOL
+    if isinstance(x, NDARRAY):
+        return cnp.PyArray_TYPE(x) == cnp.NPY_BOOL
+    if isinstance(x, (list, tuple)):
+        return find_trace(x) is not None or np.asarray(x).dtype == np.bool_
+    return isinstance(x, (bool, NP_BOOL))
+
+
+cdef object no_bits(str name):
+    return TypeError(f"{where_text()}np.{name} of a traced array that is not boolean: floating-point numbers have no such operation. "
+                     "Whole numbers made of booleans, as m * 2, are floating-point numbers in adcore: write m.astype(int) * 2")
+
+
+def bitwise(str name, *args):
+    """``a & b`` and the like: of truths it is recorded, of truths and plain whole numbers computed on values."""
+    for x in args:
+        if not isinstance(x, (Traced, float, int, NDARRAY, GENERIC, list, tuple)):
+            return NotImplemented
+    if all([is_truth(x) for x in args]):
+        op = optable.OPCODE[BITWISE[name]]
+        return unary(op, args[0]) if len(args) == 1 else binary(op, args[0], args[1])
+    if any([isinstance(x, Traced) and not is_truth(x) for x in args]):
+        raise no_bits(name)
+    return getattr(np, name)(*map(value_of, args))
 
 
 cdef object binary(int op, object a, object b):
@@ -2579,6 +2622,7 @@ def cast_to(x, dtype):
 
 UFUNCS = {}
 cdef dict OP_UFUNC = {}
+cdef dict BITWISE = {"invert": "LOGICAL_NOT", "bitwise_and": "LOGICAL_AND", "bitwise_or": "LOGICAL_OR", "bitwise_xor": "LOGICAL_XOR"}
 
 
 def _register():
@@ -2586,8 +2630,7 @@ def _register():
     for name, op in optable.UFUNC_OP.items():
         UFUNCS[getattr(np, name)] = optable.OPCODE[op]
         OP_UFUNC[optable.OPCODE[op]] = getattr(np, name)
-    for alias, name in (("fabs", "ABS"), ("radians", "DEG2RAD"), ("degrees", "RAD2DEG"), ("invert", "LOGICAL_NOT"),
-                        ("bitwise_and", "LOGICAL_AND"), ("bitwise_or", "LOGICAL_OR"), ("bitwise_xor", "LOGICAL_XOR"),
+    for alias, name in (("fabs", "ABS"), ("radians", "DEG2RAD"), ("degrees", "RAD2DEG"),
                         ("float_power", "POWER"), ("conjugate", "IDENTITY")):
         UFUNCS[getattr(np, alias)] = optable.OPCODE[name]
     for row in optable.ROWS[:optable.N_ELEMENTWISE]:

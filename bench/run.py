@@ -17,6 +17,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from bench import limit_threads, timed
+
 QUICK = ("elementwise:1000", "elementwise:100000", "gmm:d10_K25", "lstm:l2_c1024", "ba", "fft:1024", "ode:32", "ode:256", "rosenbrock:10",
          "straightline:500")  # fmt: skip
 DEFAULT = (*QUICK, "gmm:d20_K50", "fft:65536")
@@ -46,22 +48,11 @@ def arguments():
     return parser.parse_args()
 
 
-def limit_threads(n):
-    """Before NumPy is imported: as many threads as asked for, in every tool."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ADCORE_NUM_THREADS"):
-        os.environ[name] = str(n)
-    if n == 1:
-        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+def pinned(n):
+    """Before NumPy is imported: as many threads as asked for, in every tool, on as many processors."""
+    limit_threads(n)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
-
-
-def timed(call, repeat=1):
-    """Seconds a call, and the result of the last one."""
-    start = time.perf_counter()
-    for _ in range(repeat):
-        result = call()
-    return (time.perf_counter() - start) / repeat, result
 
 
 def error(gradients, reference):
@@ -155,7 +146,7 @@ def report(spec, rows, verdicts):
 
 def main():
     options = arguments()
-    limit_threads(options.threads)
+    pinned(options.threads)
     from bench import targets
     from bench.memory import peak
     from bench.peers import NAMES

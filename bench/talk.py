@@ -18,6 +18,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from bench import THREADS, limit_threads  # noqa: E402  found by the path
+
 SECTIONS = ("toggles", "parity", "peers", "order", "storage", "compiling")
 
 STYLE = """
@@ -26,13 +29,6 @@ table { border-collapse: collapse; font-size: 14px; margin: 1em 0 } th, td { pad
 th { border-bottom: 2px solid #888; font-weight: 600; vertical-align: bottom } td { border-bottom: 1px solid #ddd }
 th:first-child, td:first-child { text-align: left } img { max-width: 100% } h2 { margin-top: 2em }
 """
-
-
-def limit_threads():
-    """Before NumPy is imported: one thread in every tool, but where a section asks for more."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
 def shown(cell):
@@ -51,27 +47,81 @@ def as_text(section):
 
 
 def draw(section, path):
-    """Grouped bars: a group a problem, a colour a label."""
+    """Bars, and a line at ``base`` where they start there: a group a problem and a colour a label, or a panel a problem."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     labels = list(dict.fromkeys(label for group in section.bars.values() for label in group))
-    figure, axis = plt.subplots(figsize=(max(8, 0.32 * len(labels) * len(section.bars)), 4), layout="constrained")
-    width = 0.85 / len(labels)
-    colours = plt.get_cmap("tab20").colors
-    for k, label in enumerate(labels):
-        at = [(i, group[label]) for i, group in enumerate(section.bars.values()) if label in group]
-        axis.bar([i + (k - (len(labels) - 1) / 2) * width for i, _ in at], [v for _, v in at], width, label=label, color=colours[k % 20])
-    axis.set_xticks(range(len(section.bars)), list(section.bars))
-    axis.set_ylabel(section.unit)
-    if section.log:
-        axis.set_yscale("log")
-    axis.grid(axis="y", alpha=0.3)
-    axis.legend(fontsize=8, ncols=2)
+    figure = (panels if len(labels) > GROUPED_MAX else grouped)(section, labels, plt)
+    figure.suptitle(section.title)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+GROUPED_MAX = 3  # labels that colours and a legend tell apart
+
+
+def grouped(section, labels, plt):
+    figure, axis = plt.subplots(figsize=(9, 4.2), layout="constrained")
+    colours = dict(zip(labels, plt.get_cmap("tab10").colors, strict=False))
+    width = 0.85 / max(map(len, section.bars.values()))
+    for at, group in enumerate(section.bars.values()):
+        for k, (label, value) in enumerate(group.items()):
+            place = at + (k - (len(group) - 1) / 2) * width
+            axis.bar(place, value - section.base, 0.95 * width, section.base, color=colours[label])
+            up = value >= section.base
+            axis.annotate(f"{value:.3g}", (place, value), (0, 2 if up else -2), textcoords="offset points", ha="center",
+                          va="bottom" if up else "top", fontsize=8)  # fmt: skip
+    axis.set_xticks(range(len(section.bars)), list(section.bars))
+    axis.set_ylabel(section.unit)
+    scaled(section, axis.yaxis, axis.set_yscale)
+    if section.base:
+        axis.axhline(section.base, color="black", linewidth=0.8)
+    axis.grid(axis="y", alpha=0.3)
+    axis.margins(y=0.12)
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colours[label]) for label in labels]
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    return figure
+
+
+def panels(section, labels, plt):
+    columns = 3
+    lines = -(-len(section.bars) // columns)
+    size = (12, lines * (0.9 + 0.2 * len(labels)))
+    # ratios are compared across panels, times are not
+    figure, axes = plt.subplots(lines, columns, figsize=size, sharex=section.base > 0, sharey=True, layout="constrained", squeeze=False)
+    for axis, (name, group) in zip(axes.flat, section.bars.items(), strict=False):
+        known = [(k, group[label]) for k, label in enumerate(labels) if label in group]
+        values = [value for _, value in known]
+        axis.barh([k for k, _ in known], [value - section.base for value in values], 0.8, section.base)
+        for k, value in known:
+            axis.annotate(f"{value:.3g}", (max(value, section.base), k), (3, 0), textcoords="offset points", va="center", fontsize=7)
+        axis.set_title(name, fontsize=10)
+        if section.base:
+            axis.axvline(section.base, color="black", linewidth=0.8)
+        axis.grid(axis="x", alpha=0.3)
+        axis.margins(x=0.2)
+        axis.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes[0, 0].invert_yaxis()  # shared: the first label on top
+    for k, axis in enumerate(axes.flat):
+        axis.set_visible(k < len(section.bars))
+        scaled(section, axis.xaxis, axis.set_xscale)
+    figure.supxlabel(section.unit, fontsize=10)
+    return figure
+
+
+def scaled(section, axis, set_scale):
+    """Plain numbers along a logarithmic axis."""
+    if section.log:
+        import matplotlib.ticker
+
+        set_scale("log")
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0) if high < 300 * low else (1.0,)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
 def page(sections, pictures, about):
@@ -104,7 +154,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench" / "results" / "talk")
     parser.add_argument("--sections", nargs="*", choices=SECTIONS, default=SECTIONS)
     options = parser.parse_args()
-    limit_threads()
+    limit_threads(names=THREADS[:3])  # adcore's sections say how many it takes
     options.out.mkdir(parents=True, exist_ok=True)
     sections, pictures = [], {}
     start = time.perf_counter()

@@ -115,15 +115,16 @@ def plot(history, path):
     print(f"convergence plot: {path}")
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=pathlib.Path, help="an ADBench gmm file; default: a generated instance")
+    parser.add_argument("--size", type=int, nargs=3, default=(1000, 10, 25), help="of a generated one: points, dimensions, components")
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--plot", default="gmm_fit.png")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.data is not None and not options.data.is_file():
         sys.exit(f"{options.data}: no such file")
-    args = gmm.read(options.data) if options.data else gmm.generate(1000, 10, 25)
+    args = gmm.read(options.data) if options.data else gmm.generate(*options.size)
     shapes = [a.shape for a in args[:3]]
     sizes = np.cumsum([math.prod(s) for s in shapes])[:-1]
     k, d = shapes[1]
@@ -158,7 +159,8 @@ def main():
 
     here = unpack(found.x)
     _value, gradients = value_and_grad(*here, *args[3:])
-    print(f"largest relative difference against the complex step: {largest_difference((*here, *args[3:]), gradients):.1e}")
+    difference = largest_difference((*here, *args[3:]), gradients)
+    print(f"largest relative difference against the complex step: {difference:.1e}")
     gradient_ms = best_time(lambda: value_and_grad(*here, *args[3:]))
     function_ms = best_time(lambda: gmm.loss(*here, *args[3:]))
     print(f"one gradient {gradient_ms:.2f} ms; the plain NumPy function {function_ms:.2f} ms; "
@@ -169,6 +171,7 @@ def main():
     else:
         print(f"autograd {autograd_ms:.2f} ms: {autograd_ms / gradient_ms:.1f} times slower")
     plot(history, options.plot)
+    return before, found.fun, difference
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ MODELS = {
     "Lotka-Volterra": (lotka_volterra, np.array([10.0, 5.0]), np.array([1.1, 0.4, 0.1, 0.4]), 0.05, 400, 8),
     "A <-> B -> C": (chain, np.array([1.0, 0.0, 0.0]), np.array([0.8, 0.3, 0.5]), 0.05, 160, 4),
 }
+SPECIES = {"Lotka-Volterra": ["prey", "predators"], "A <-> B -> C": ["A", "B", "C"]}
+QUANTITY = {"Lotka-Volterra": "population", "A <-> B -> C": "concentration"}
 
 
 def main(plot=None):
@@ -73,9 +75,11 @@ def main(plot=None):
         for axis, (name, t, data, fit) in zip(axes, panels, strict=True):
             axis.plot(t, data, ".", markersize=4)
             axis.set_prop_cycle(None)
-            axis.plot(t, fit)
-            axis.set_title(name)
+            axis.plot(t, fit, label=SPECIES[name])
+            axis.set_title(f"{name}: data (dots) and fit")
             axis.set_xlabel("time")
+            axis.set_ylabel(QUANTITY[name])
+            axis.legend(fontsize=8)
         figure.savefig(plot, dpi=120)
     return worst
 

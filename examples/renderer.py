@@ -90,6 +90,7 @@ def main(plot=None, steps=400):
             axis.axis("off")
         axes[3].semilogy(history)
         axes[3].set_title("mean squared error")
+        axes[3].set_xlabel("gradients")
         figure.savefig(plot, dpi=120)
     return history[-1] / history[0]
 

@@ -69,7 +69,8 @@ def main(plot=None, iterations=60):
         import matplotlib.pyplot as plt
 
         figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
-        for axis, image, title in zip(axes, (truth, estimate, estimate - truth), ("truth", "estimate", "difference"), strict=True):
+        images = {"truth, and observed points": truth, "estimate": estimate, "estimate - truth": estimate - truth}
+        for axis, (title, image) in zip(axes, images.items(), strict=True):
             shown = axis.imshow(image, cmap="RdBu", vmin=-0.1, vmax=0.1)
             axis.set_title(title)
         axes[0].plot(where % N, where // N, "k.", markersize=2)

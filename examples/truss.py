@@ -71,11 +71,15 @@ def main(plot=None, iterations=60):
         for (a, b), area in zip(bars, areas, strict=True):
             if area > 0.01 * areas.max():
                 axes[0].plot(*points[[a, b]].T, "k-", linewidth=6 * np.sqrt(area / areas.max()))
-        axes[0].plot(*points[held].T, "rs")
+        axes[0].plot(*points[held].T, "rs", label="held")
+        tip = points[np.flatnonzero(load)[0] // 2]
+        axes[0].annotate("load", tip - [0.0, 0.1], tip - [0.0, 1.1], ha="center", arrowprops={"arrowstyle": "<-", "color": "b"}, color="b")
+        axes[0].legend(loc="lower right", fontsize=8)
         axes[0].set_aspect("equal")
         axes[0].set_title("the stiffest truss")
         axes[1].plot(history)
         axes[1].set_title("compliance")
+        axes[1].set_xlabel("gradients")
         figure.savefig(plot, dpi=120)
     return history[-1] / history[0]
 

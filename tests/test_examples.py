@@ -15,6 +15,14 @@ def example(name):
     return module
 
 
+def test_a_mixture_is_fitted(tmp_path):
+    before, after, difference = example("gmm_fit").main(
+        ["--size", "60", "3", "4", "--iterations", "30", "--plot", str(tmp_path / "fit.png")]
+    )
+    assert after < before - 0.5
+    assert difference < 1e-9
+
+
 def test_shallow_water_finds_the_initial_state(tmp_path):
     assert example("shallow_water").main(tmp_path / "picture.png") < 0.15
     assert (tmp_path / "picture.png").stat().st_size > 0

@@ -12,7 +12,8 @@ from typing import Any
 class Section:
     """A question, the table that answers it, and bars to draw.
 
-    ``bars`` is ``{group: {label: value}}``; ``unit`` is what the bars count.
+    ``bars`` is ``{group: {label: value}}``; ``unit`` is what the bars count, and ``base`` where they start: 1 for ratios on a
+    logarithmic axis.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Section:
     bars: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     unit: str = "ms"
     log: bool = False
+    base: float = 0.0
 
 
 def interleaved(calls: dict[Any, Callable[[], Any]], budget: float = 3.0, least: int = 3, most: int = 200) -> dict[Any, float]:

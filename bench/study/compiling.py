@@ -1,5 +1,6 @@
 """f. What a user waits for: chemistry models of up to 48,000 lines, and five functions of 500 lines of scalar code."""
 
+import contextlib
 import ctypes
 import pathlib
 import tempfile
@@ -16,6 +17,7 @@ from bench.problems import problem, straightline
 from . import Section
 from .isolated import first_call
 
+PEERS = {"jax": "jax_lines", "casadi": "casadi"}  # files of bench/peers
 QUICK = ("A4B_deg4", "A4B_deg6", "A2B2C_deg6", "ABCDE_deg5", "ABCDE_deg8")
 FULL = tuple(f"{molecule}_deg{k}" for molecule in ("A4B", "A2B2C", "ABCDE") for k in range(3, 9))
 
@@ -49,11 +51,10 @@ def run(quick):
     seconds, c_seconds = five_functions()
     limit = 20 if quick else 120
     peers = []
-    for name in ("jax", "casadi"):
-        try:
-            peers += [name] if "pip" in makers(name) else []
-        except ImportError:
-            continue
+    for name in PEERS:
+        with contextlib.suppress(ImportError):
+            makers(PEERS[name])
+            peers.append(name)
     rows, bars = (
         [["5 functions x 500 lines", None, 1e3 * seconds, None, None, f"C compiler: {1e3 * c_seconds:.0f}", *[""] * len(peers)]],
         {},
@@ -66,7 +67,7 @@ def run(quick):
         row = [model, len(p.args[3]), 1e3 * ours["first"], 1e3 * ours["best"], ours["peak"] / 1e6, 1e3 * many["best"]]
         bars[model] = {"adcore, first": ours["first"]}
         for name in peers:
-            found = None if name in too_long else first_call(f"pip:{model}", name, limit)
+            found = None if name in too_long else first_call(f"pip:{model}", PEERS[name], limit)
             if found is None:
                 too_long.add(name)  # a larger model takes longer
                 row.append(f"over {limit} s")

@@ -172,7 +172,7 @@ class Derivative:
         plain = all(type(seed) is float or not trees.is_branch(seed) for seed in seeds)
         taken, compiled = (plain and self.known(args, overlaps)) or self.looked_at(args, seeds, overlaps)
         results = compiled.replayed([*taken.leaves, *taken.shadows, *(seeds if plain else [x for _, x in trees.leaves(seeds)])])
-        taken.write(results[2], *self.overwritten(args, taken.leaves, results[1]))
+        taken.write(results[2], results[4], *self.overwritten(args, taken.leaves, results[1]))
         return self.returned(results)
 
     def known(self, args: tuple[Any, ...], overlaps: bool) -> tuple[Taken, Compiled] | None:
@@ -351,10 +351,10 @@ class Sweep:
         return result
 
     def results(self) -> Any:
-        """Value, overwritten primals, new shadows, returned derivatives.
+        """Value, overwritten primals, what goes into the shadows, returned derivatives, what is added to the shadows.
 
         Of each float leaf the overwritten primal is None when f does not write into it, False when it is not wanted; of
-        each leaf of a shadow the new content is None when it stays as it is.
+        each leaf of a shadow the content is None when it stays as it is, and added to it or put in its place.
         """
         f, ret = self.derivative.primal, self.derivative.ret
         recording = Recording(lambda *leaves: self.run(*leaves), self.flat, {}, self.active)  # no method: see Derivative
@@ -386,17 +386,18 @@ class Sweep:
             value,
             tuple(primals.get(k) for k, x in enumerate(self.flat) if is_float_leaf(x)),
             # by argument, direction and leaf, as the walks go
-            tuple(
-                new[k][j] if k in new else None
-                for n in range(len(self.activities))
-                for j in range(self.derivative.shadow_count(n))
-                for k in self.active_of(n)
-            ),
+            tuple(new[k][j] if k in new else None for k, j in self.slots()),
             tuple(returned if differentiated or self.derivative.mode == "reverse" else []),
+            bytes(self.derivative.mode == "reverse" and k not in seeded for k, _ in self.slots()),
         )
 
+    def slots(self) -> list[tuple[int, int]]:
+        """The leaves of all shadows as the walks go, by argument, direction and leaf: leaf and direction of each."""
+        counts = [self.derivative.shadow_count(n) for n in range(len(self.activities))]
+        return [(k, j) for n, count in enumerate(counts) for j in range(count) for k in self.active_of(n)]
+
     def pulled(self, recording: Recording, outputs: Outputs, seeded: list[int]) -> tuple[dict[int, list[Any]], list[Any]]:
-        """Reverse: shadows with the adjoints added, and the derivatives of Active arguments."""
+        """Reverse: what is added to the shadows, or of what f writes put in their place, and the derivatives of Active arguments."""
         seeds = self.result_seeds(outputs) + [gathered(self.shadows[k]) for k in seeded if k in self.shadows]
         found: list[Any] = [None] * len(self.active)
         if seeds:
@@ -414,7 +415,7 @@ class Sweep:
             if k in seeded:
                 new[k] = [np.zeros(np.shape(self.flat[k])) if p is None else p for p in parts]
             elif g is not None:
-                new[k] = [old + p for old, p in zip(self.shadows[k], parts, strict=True)]
+                new[k] = parts
         return new, returned
 
     def result_seeds(self, outputs: Outputs) -> list[Any]:

@@ -6,10 +6,12 @@ the walk that compares the two trees.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
+import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -73,7 +75,12 @@ class Walk:
             lacking = ", ".join(k for k in ours if k not in theirs)
             more = ", ".join(k for k in theirs if k not in ours)
             self.refuse(path, "has " + " and ".join(t for t in (lacking and f"no {lacking}", more and f"{more} too many") if t))
-        for (where, part), key in zip(ours.items(), trees.keys(primal), strict=True):
+        names = trees.keys(primal)
+        if len(ours) < len(names):
+            self.refuse(path, "has keys that read alike: give them names of their own")
+        for (where, part), key in zip(ours.items(), names, strict=True):
+            if isinstance(theirs[where], np.ndarray) and not owned and trees.part(shadow, key) is not theirs[where]:
+                self.refuse(path + where, f"is another array whenever {described(shadow)} is asked for it")
             self.walk(path + where, part, theirs[where], Place(shadow, key), owned)
 
     def structured(self, path: str, primal: Any, shadow: Any) -> None:
@@ -153,14 +160,60 @@ def words(found: int, primal: Any, shadow: Any, lead: int = 0) -> str:
 
 
 def memory(x: Any, path: str) -> list[tuple[str, Any]]:
-    """The arrays that a constant argument holds, structured ones whole."""
+    """The arrays that an argument holds, structured ones whole: in containers, buffers, and the attributes of objects."""
+    found: list[tuple[str, Any]] = []
+    gather(x, path, found, set())
+    return found
+
+
+OBJECTS_MAX = 1000  # of objects that are no trees, how many are looked into
+
+
+def gather(x: Any, path: str, found: list[tuple[str, Any]], seen: set[int]) -> None:
+    if not trees.may_hold_memory(x):
+        return
     if isinstance(x, np.ndarray):
-        return [(path, x)]
-    if isinstance(x, trees.BUFFERS):
-        return [(path, np.frombuffer(x, dtype=np.uint8))] if memoryview(x).c_contiguous and memoryview(x).nbytes else []
-    if x is None or not trees.is_branch(x):
-        return []
-    return [found for where, part in trees.parts(x) for found in memory(part, path + where)]
+        found.append((path, x))
+        inner = [(f"{path}[{k}]", y) for k, y in enumerate(x.flat)] if x.dtype.hasobject and x.dtype.names is None else []
+    elif trees.is_branch(x):
+        inner = [(path + where, part) for where, part in trees.parts(x)]
+    elif id(x) in seen or len(seen) == OBJECTS_MAX:
+        return
+    else:
+        array = exported(x)
+        if array is not None:
+            found.append((path, array))
+        seen.add(id(x))
+        inner = [(path + where, part) for where, part in inside(x)]
+    for where, part in inner:
+        gather(part, where, found, seen)
+
+
+def exported(x: Any) -> Any:
+    """The memory of an object that lends it, as an array; None when it lends none."""
+    try:
+        view = memoryview(x)
+    except (TypeError, BufferError):
+        return np.asarray(x) if hasattr(type(x), "__array_interface__") else None
+    try:
+        return np.asarray(view)
+    except (TypeError, ValueError):  # elements that NumPy has no dtype for
+        return np.frombuffer(view.cast("B"), dtype=np.uint8) if view.c_contiguous and view.nbytes else None
+
+
+def inside(x: Any) -> list[tuple[str, Any]]:
+    """What an object that is no tree holds."""
+    if isinstance(x, Mapping):
+        return [(trees.quoted(k), v) for k, v in x.items()]
+    if isinstance(x, (Set, collections.deque)):
+        return [("[...]", y) for y in x]
+    if isinstance(x, functools.partial):
+        return [("(...)", y) for y in (x.func, *x.args, *x.keywords.values())]
+    own = [(f".{k}", v) for k, v in vars(x).items()] if hasattr(x, "__dict__") else []
+    for kind in type(x).__mro__:
+        names = vars(kind).get("__slots__", ())
+        own += [(f".{k}", getattr(x, k, None)) for k in ([names] if isinstance(names, str) else names)]
+    return [*own, ("", x.base if isinstance(x, np.flatiter) else getattr(x, "__self__", None))]  # of a method: its object
 
 
 def refuse_shared_containers(pairs: list[Pair], primals: list[Any]) -> None:

@@ -5,10 +5,11 @@ As deep as you like. ``None`` is a tree without leaves. Dict entries go in the o
 
 from __future__ import annotations
 
-import array
 import copy
 import dataclasses
+import enum
 import math
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +17,9 @@ import numpy as np
 
 from . import errors
 
-BUFFERS = (array.array, bytearray, memoryview)  # leaves that hold memory besides arrays
+# leaves without memory that somebody else may write into
+CLOSED = (bool, int, float, complex, str, bytes, range, slice, type, types.FunctionType, types.ModuleType, enum.Enum, np.dtype,
+          np.ufunc, np.number, np.bool_)  # fmt: skip
 
 
 class Record:
@@ -137,6 +140,11 @@ def is_branch(tree: Any) -> bool:
     return hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__attrs_attrs__")
 
 
+def may_hold_memory(leaf: Any) -> bool:
+    """Can this leaf hold an array, or be one?"""
+    return not isinstance(leaf, CLOSED)
+
+
 def quoted(key: Any) -> str:
     return f'["{key}"]' if isinstance(key, str) else f"[{key!r}]"
 
@@ -167,6 +175,11 @@ def keys(tree: Any) -> list[Any]:
     if isinstance(tree, np.ndarray):
         return list(tree.dtype.names or ())
     return list(attributes(tree) or ())
+
+
+def part(tree: Any, key: Any) -> Any:
+    """What a branch gives for one of its `keys`."""
+    return tree[key] if isinstance(tree, (dict, list, tuple, np.ndarray)) else getattr(tree, key)
 
 
 def beside(tree: Any) -> dict[str, Any] | None:

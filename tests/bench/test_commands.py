@@ -10,6 +10,11 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = {
     "toggles": (["bench/toggles.py", "--repeat", "1", "--problems", "ode"], r"^ode +\d+\.\d+ +\d+\.\d+"),
+    "derivatives": (
+        ["-m", "bench.derivatives", "matrices", "--quick", "--only", "Bratu 20"],
+        r"^jacobian, Bratu 20 x 20 +adcore sparse +\d",
+    ),
+    "a loop": (["-m", "bench.derivatives.loops", "rk4", "8", "20", "4KB"], r'"recomputed": [1-9]'),
     "boundary": (["-c", "from bench import boundary as b; b.NUMBER, b.ROUNDS = 3, 1; b.main()"], r"a tree of 3 arrays \| \d"),
 }
 

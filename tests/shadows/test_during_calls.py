@@ -166,10 +166,10 @@ def test_memory_that_changes_before_it_is_written_is_left_alone_and_so_is_all_el
         shadows, targets = [np.zeros(3), np.zeros(3)], [np.zeros(3), np.zeros(3)]
         change(shadows[at])
         with pytest.raises(errors.ShadowError, match=message):
-            Taken([], shadows, [None, None]).write((a(3), a(3)), targets, [a(3), a(3)])
+            Taken([], shadows, [None, None]).write((a(3), a(3)), bytes([1, 0]), targets, [a(3), a(3)])
         change(targets[at])
         with pytest.raises(errors.ShadowError, match=message):
-            Taken([], [np.zeros(3)], [None]).write((a(3),), targets, [a(3), a(3)])
+            Taken([], [np.zeros(3)], [None]).write((a(3),), bytes([1]), targets, [a(3), a(3)])
         assert not any(x.any() for x in (*shadows, *targets))
 
 

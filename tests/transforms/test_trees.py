@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import importlib.util
 
 import adcore.trees
 import numpy as np
@@ -166,3 +167,114 @@ def test_other_structures_are_refused_by_their_place():
     ):
         with pytest.raises(errors.ArgumentError, match=text):
             call()
+
+
+# -- every kind of tree through every transform -----------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Open:
+    w: object
+    b: object
+    rest: object = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shut:
+    w: object
+    b: object
+    rest: object = None
+
+
+Triple = collections.namedtuple("Triple", "w b rest")
+KINDS = {
+    "dict": lambda w, b: {"w": w, "b": b, "rest": None},
+    "ordered dict": lambda w, b: collections.OrderedDict(w=w, b=b, rest=None),
+    "default dict": lambda w, b: collections.defaultdict(list, w=w, b=b, rest=None),
+    "list": lambda w, b: [w, b, None],
+    "tuple": lambda w, b: (w, b, None),
+    "named tuple": lambda w, b: Triple(w, b, None),
+    "dataclass": Open,
+    "frozen dataclass with slots": Shut,
+    "nested": lambda w, b: Open([{"w": w}, (None, ())], Shut(b, {}), None),
+}
+if importlib.util.find_spec("attrs"):
+    import attrs
+
+    KINDS["attrs class"] = attrs.make_class("Attrs", ["w", "b"])
+    KINDS["frozen attrs class"] = attrs.make_class("FrozenAttrs", ["w", "b"], frozen=True, slots=True)
+
+
+def two(tree):
+    """The array and the float of a tree of each kind."""
+    if isinstance(tree, Open) and isinstance(tree.w, list):
+        return tree.w[0]["w"], tree.b.w
+    if isinstance(tree, dict):
+        return tree["w"], tree["b"]
+    return tree[:2] if isinstance(tree, (list, tuple)) else (tree.w, tree.b)
+
+
+def scalar(p):
+    w, b = two(p)
+    return np.sum(w**2) * b
+
+
+def array(p):
+    w, b = two(p)
+    return w**2 * b
+
+
+def through_custom_vjp(make):
+    f = adcore.custom_vjp(scalar)
+    f.defvjp(lambda p: (scalar(p), two(p)), lambda kept, g: (make(2 * kept[0] * kept[1] * g, np.sum(kept[0] ** 2) * g),))
+    return f
+
+
+def through_primitive(make):
+    return adcore.primitive(
+        lambda p: float(scalar(p)), vjp=lambda g, y, p: (make(2 * two(p)[0] * two(p)[1] * g, np.sum(two(p)[0] ** 2) * g),)
+    )
+
+
+# each gives the gradient of `scalar` at a tree, as a tree
+GRADIENTS = {
+    "gradient": lambda make: lambda p: adcore.gradient(scalar, p),
+    "value_and_grad": lambda make: lambda p: adcore.value_and_grad(scalar)(p)[1],
+    "vjp": lambda make: lambda p: adcore.vjp(scalar, p)[1](1.0)[0],
+    "compile": lambda make: adcore.compile(adcore.grad(scalar)),
+    "jacobian": lambda make: adcore.jacobian(scalar, mode="reverse"),
+    "jacobian forward": lambda make: adcore.jacobian(scalar, mode="forward"),
+    "checkpoint": lambda make: adcore.grad(adcore.checkpoint(scalar)),
+    "checkpoint of a tree": lambda make: adcore.grad(lambda p: scalar(adcore.checkpoint(lambda q: q)(p))),
+    "loop": lambda make: adcore.grad(lambda p: scalar(adcore.loop(lambda q: q, p, 3))),
+    "custom_vjp": lambda make: adcore.grad(through_custom_vjp(make)),
+    "primitive": lambda make: adcore.grad(through_primitive(make)),
+    "has_aux": lambda make: lambda p: adcore.grad(lambda p: (scalar(p), p), has_aux=True)(p)[0],
+}
+
+
+@pytest.mark.parametrize("transform", GRADIENTS.values(), ids=GRADIENTS)
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+def test_every_kind_of_tree_goes_through_every_transform(make, transform):
+    f, p = transform(make), make(x, 2.0)
+    for _ in range(2):
+        g = f(p)
+        assert type(g) is type(p)
+        assert_allclose(two(g)[0], 4 * x)
+        assert_allclose(two(g)[1], np.sum(x**2))
+
+
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+def test_every_kind_of_tree_has_matrices_and_tangents(make):
+    p = make(x, 2.0)
+    assert_allclose(adcore.jvp(scalar, (p,), (make(np.ones(3), 0.5),))[1], np.sum(4 * x) + 0.5 * np.sum(x**2))
+    for mode in ("forward", "reverse"):
+        w, b = two(adcore.jacobian(array, mode=mode)(p))
+        assert_allclose(w, np.diag(4 * x))
+        assert_allclose(b, x**2)
+    h = adcore.hessian(scalar)(p)
+    assert_allclose(two(two(h)[0])[0], 4 * np.eye(3))
+    assert_allclose([two(two(h)[0])[1], two(two(h)[1])[0]], [2 * x] * 2)
+    assert_allclose(adcore.sparse_jacobian(array, p).toarray(), np.column_stack([np.diag(4 * x), x**2]))
+    assert_allclose(adcore.sparse_hessian(scalar, p).toarray()[:3, 3], 2 * x)
+    assert_allclose(two(adcore.hvp(scalar, p, make(np.ones(3), 0.0)))[0], 4.0)

@@ -384,9 +384,10 @@ def record_states(
 
 
 def slots_for(budget: int, state: Any, n: int) -> int:
-    """How many states are stored: all that fit, or half as many where the reverse sweep stores further ones in the other half."""
-    fit = budget // max(size(state.shape) * int(state.dtype.itemsize), 1)
-    return max(1, n - 1 if fit >= n - 1 else fit // 2)
+    """How many states are stored: all that fit; else an eighth of the budget is left to the steps themselves, and the reverse sweep
+    stores further states in half of the rest."""
+    one = max(size(state.shape) * int(state.dtype.itemsize), 1)
+    return max(1, n - 1 if budget // one >= n - 1 else (budget - budget // 8) // one // 2)
 
 
 class LoopBack:
@@ -424,6 +425,9 @@ class LoopBack:
         slots = len(stored) - 1
         kept = dict(zip(positions(self.n, slots), stored[1:], strict=True))
         kept[0] = state
+        # one array for what is stored again: arrays of a megabyte or more on their own would take up whole pages of 2 MB
+        free = list(np.empty((slots if slots < self.n - 1 else 0, *state.shape), state.dtype))
+        again: dict[int, Any] = {}
         total = np.zeros(sum(size(s) for (s, _), use in zip(self.specs, (True, *self.wanted[1:]), strict=True) if use))
         total[: g.size] = g.reshape(-1)
         back, now = self.back, state
@@ -433,9 +437,12 @@ class LoopBack:
                 for _ in range(at, to):
                     now = self.step.evaluate(now, *args)
             elif what == "store":
-                kept[at] = now
+                kept[at] = again[at] = free.pop()
+                kept[at][...] = now
             else:
                 total = back.evaluate(total, kept.pop(at, now), *args)
+                if at in again:
+                    free.append(again.pop(at))
         return total
 
     # Let L be the loop and T its loop of tangents. The adjoint a(g, x) = L'(x)^T g has
@@ -506,7 +513,8 @@ def loop(step: Callable[..., Any], state: Any, n: int, *args: Any, memory: int |
     -----
     With room for s states a reverse sweep of n steps recomputes few of them: none for n <= s + 1, less than n up to
     (s + 1)(s + 2) / 2, less than r n up to binomial(s + r + 1, s). Each step back also runs its step once, to differentiate it. Where
-    the memory does not hold all states, half of it holds those stored at first, the other half those that recomputation stores.
+    the memory does not hold all states, an eighth of it is left to what a step works with; half of the rest holds the states
+    stored at first, the other half those that recomputation stores.
 
     References
     ----------

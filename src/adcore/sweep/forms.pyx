@@ -10,10 +10,12 @@ from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
 from cpython.sequence cimport PySequence_GetItem
 
+import contextlib
+
 import numpy as np
 
 from adcore import errors, trees
-from adcore.sweep.boundary cimport FITS, fault, is_float, shared_pair
+from adcore.sweep.boundary cimport FITS, apart, fault, is_float, shared_pair
 
 cnp.import_array()
 
@@ -43,7 +45,7 @@ cdef class Piece:
         self.type_ = type(tree)
         if not trees.is_branch(tree):
             self.kind = LEAF
-            if isinstance(tree, (np.ndarray, np.floating, *trees.BUFFERS)):
+            if isinstance(tree, (np.ndarray, np.floating)) or trees.may_hold_memory(tree):
                 self.type_ = None
             return
         self.names = trees.keys(tree)
@@ -196,30 +198,77 @@ cdef class Taken:
                 seen.add((id(container), name))
         return True
 
-    def write(self, tuple contents, list targets, list values):
-        """New contents into the shadows, None leaves one as it is, and values into arrays that the function overwrites.
+    def write(self, tuple contents, bytes adds, list targets, list values):
+        """Contents into the shadows, or added to what they hold now; None leaves one as it is. Values into arrays that f overwrites.
 
-        Nothing is written when one of them is no longer what it was before the call.
+        Nothing is written when one of them is no longer what it was before the call, or a container does not take its float.
+        Arrays come last, since writing them cannot fail.
         """
         cdef Py_ssize_t k
+        cdef bint floats = False
+        for k in range(len(self.shadows)):
+            if contents[k] is not None:
+                if self.places[k] is None:
+                    check_kept(self.shadows[k], contents[k], True)
+                else:
+                    floats = True
+        for k in range(len(targets)):
+            check_kept(targets[k], values[k], False)
+        if floats:
+            self.write_floats(contents, adds)
         for k in range(len(self.shadows)):
             if contents[k] is not None and self.places[k] is None:
-                check_kept(self.shadows[k], contents[k])
-        for k in range(len(targets)):
-            check_kept(targets[k], values[k])
-        for k in range(len(self.shadows)):
-            if contents[k] is None:
-                continue
-            if self.places[k] is None:
-                copy_into(self.shadows[k], contents[k])
-                continue
-            container, name = self.places[k]
-            if isinstance(container, (dict, list)):
-                container[name] = float(contents[k])
-            else:
-                setattr(container, name, float(contents[k]))
+                if adds[k]:
+                    add_into(self.shadows[k], contents[k])
+                else:
+                    copy_into(self.shadows[k], contents[k])
         for k in range(len(targets)):
             copy_into(targets[k], values[k])
+
+    cdef int write_floats(self, tuple contents, bytes adds) except -1:
+        """The floats that stand in containers, all or none: a container is the user's and may refuse."""
+        cdef Py_ssize_t k
+        cdef list done = []
+        try:
+            for k in range(len(self.shadows)):
+                if contents[k] is None or self.places[k] is None:
+                    continue
+                container, name = self.places[k]
+                old = held(container, name)
+                if not isinstance(old, (float, np.floating)):
+                    raise errors.ShadowError(
+                        f"the float at {name!r} was taken away while its derivative was computed: nothing has been written"
+                    )
+                new = float(old + contents[k]) if adds[k] else float(contents[k])
+                done.append((container, name, old))
+                put(container, name, new)
+                now = held(container, name)
+                if now != new and new == new:
+                    raise errors.ShadowError(
+                        f"a {type(container).__name__} holds {now!r} at {name!r} after {new!r} was written: nothing has been written"
+                    )
+        except BaseException:
+            for container, name, old in reversed(done):
+                with contextlib.suppress(Exception):  # the one that refused the new value has kept the old one
+                    put(container, name, old)
+            raise
+        return 0
+
+
+cdef object held(object container, object name):
+    """What stands there now; None where the place is gone."""
+    try:
+        return container[name] if isinstance(container, (dict, list)) else getattr(container, name)
+    except (IndexError, KeyError, AttributeError):
+        return None
+
+
+cdef int put(object container, object name, object value) except -1:
+    if isinstance(container, (dict, list)):
+        container[name] = value
+    else:
+        setattr(container, name, value)
+    return 0
 
 
 cdef bint same_form(object primal, object shadow) except -1:
@@ -237,7 +286,7 @@ cdef bint same_form(object primal, object shadow) except -1:
     return True
 
 
-cdef int check_kept(object target, object content) except -1:
+cdef int check_kept(object target, object content, bint shadow) except -1:
     """Raise when an array cannot take what was computed for it: somebody changed it since the call began."""
     cdef int k
     cdef bint fits = type(content) is cnp.ndarray and cnp.PyArray_NDIM(target) == cnp.PyArray_NDIM(content)
@@ -251,6 +300,59 @@ cdef int check_kept(object target, object content) except -1:
         )
     if not cnp.PyArray_ISWRITEABLE(target):
         raise errors.ShadowError("an array was made read-only while its derivative was computed: nothing has been written")
+    # single and double may meet: a float cannot have become the other without another shape
+    if type(content) is cnp.ndarray:
+        fits = cnp.PyArray_TYPE(target) == cnp.PyArray_TYPE(content) or (is_float(target) and is_float(content))
+    else:
+        fits = True
+    if shadow:
+        fits = fits and is_float(target) and cnp.PyArray_ISNOTSWAPPED(target) and cnp.PyArray_ISALIGNED(target)
+    if not (fits and apart(target)):
+        raise errors.ShadowError("an array was given another dtype or strides while its derivative was computed: nothing has been written")
+    return 0
+
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef void add_strided(real *target, const real *content, int n, const cnp.npy_intp *dims, const cnp.npy_intp *to,
+                      const cnp.npy_intp *by) noexcept:
+    """target += content, over n dimensions with strides in bytes."""
+    cdef cnp.npy_intp k
+    if n == 0:
+        target[0] += content[0]
+        return
+    if n == 1 and to[0] == sizeof(real) and by[0] == sizeof(real):
+        for k in range(dims[0]):
+            target[k] += content[k]
+        return
+    for k in range(dims[0]):
+        add_strided(
+            <real *>(<char *>target + k * to[0]), <const real *>(<const char *>content + k * by[0]), n - 1, dims + 1, to + 1, by + 1
+        )
+
+
+cdef int add_into(object target, object content) except -1:
+    """target += content while the GIL is held: what other threads add to it is not lost."""
+    cdef cnp.npy_intp[1] size
+    cdef cnp.npy_intp[1] one
+    cdef int n = cnp.PyArray_NDIM(target)
+    if type(content) is not cnp.ndarray or cnp.PyArray_TYPE(content) != cnp.PyArray_TYPE(target):
+        target[...] = target + content
+        return 0
+    cdef const cnp.npy_intp *dims = cnp.PyArray_DIMS(target)
+    cdef const cnp.npy_intp *to = cnp.PyArray_STRIDES(target)
+    cdef const cnp.npy_intp *by = cnp.PyArray_STRIDES(content)
+    if cnp.PyArray_IS_C_CONTIGUOUS(target) and cnp.PyArray_IS_C_CONTIGUOUS(content):
+        size[0] = cnp.PyArray_SIZE(target)
+        one[0] = cnp.PyArray_ITEMSIZE(target)
+        n, dims, to, by = 1, &size[0], &one[0], &one[0]
+    if cnp.PyArray_TYPE(target) == cnp.NPY_DOUBLE:
+        add_strided(<double *>cnp.PyArray_DATA(target), <const double *>cnp.PyArray_DATA(content), n, dims, to, by)
+    else:
+        add_strided(<float *>cnp.PyArray_DATA(target), <const float *>cnp.PyArray_DATA(content), n, dims, to, by)
     return 0
 
 

@@ -1,30 +1,25 @@
-"""Time whole derivative matrices, dense and sparse, against JAX, CasADi, single sweeps and blocks assembled by hand.
+"""Whole derivative matrices, dense and sparse, against JAX, CasADi, single sweeps and blocks assembled by hand.
 
-Usage: ``python bench/sparse.py [cases...] [--repeat 10] [--json FILE]``. One thread, repetitions interleaved, minima.
-``first`` is the first matrix with all that goes before it (recording, pattern, colouring, compilation); ``error`` is the
-largest difference from the first peer of the case, relative to its largest entry. ``sweeps`` finds the same matrix by one
-directional derivative after the other: one a column, or one a colour.
+``first`` is the first matrix with all that goes before it (recording, pattern, colouring, compilation). ``sweeps`` finds the same matrix by
+one directional derivative after the other: one a column, or one a colour.
 """
 
-import argparse
+import functools
 import importlib.util
 import json
-import os
-import pathlib
+import subprocess
 import sys
-import time
-import tracemalloc
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ADCORE_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+import numpy as np
+import scipy.sparse
 
-import numpy as np  # noqa: E402  the thread limits come first
-import scipy.sparse  # noqa: E402
+import adcore
+from bench import ROOT, timed
+from bench.memory import status
+from bench.problems import ba, rosenbrock
+from bench.study import interleaved
 
-import adcore  # noqa: E402
-from bench.problems import ba, rosenbrock  # noqa: E402
+from . import Row
 
 INSTALLED = {name for name in ("jax", "casadi") if importlib.util.find_spec(name)}
 
@@ -282,75 +277,56 @@ CASES = {
 }
 
 
-def seconds(call):
-    start = time.perf_counter()
-    result = call()
-    return time.perf_counter() - start, result
-
-
 def difference(found, reference):
-    """Largest relative difference of two matrices; NaN where a peer gives something else."""
+    """Largest relative difference of two matrices; None where a peer gives something else."""
     if not hasattr(found, "shape") or found.shape != reference.shape:
-        return float("nan")
+        return None
     if scipy.sparse.issparse(reference) or scipy.sparse.issparse(found):
         gap = scipy.sparse.csr_array(found) - scipy.sparse.csr_array(reference)
         return float(np.max(np.abs(gap.data), initial=0.0) / abs(reference).max())
     return float(np.max(np.abs(np.asarray(found) - reference)) / np.max(np.abs(reference)))
 
 
-def measured(case, repeat):
-    """Rows (peer, first, best, error) of one case."""
+def measured(case, make, budget):
     calls, first, results = {}, {}, {}
-    for name, make in CASES[case]().items():
+    for name, start in make().items():
         tool = name.split()[0]
         if tool in ("jax", "casadi") and tool not in INSTALLED:
             continue
 
-        def start(make=make):
-            call = make()
+        def begin(start=start):
+            call = start()
             return call, call()
 
-        first[name], (calls[name], results[name]) = seconds(start)
-    best = {name: seconds(call)[0] for name, call in calls.items()}
-    for _ in range(max(3, min(repeat, int(20 / sum(best.values()))))):
-        for name, call in calls.items():
-            best[name] = min(best[name], seconds(call)[0])
+        first[name], (calls[name], results[name]) = timed(begin)
+    best = interleaved(calls, budget)
     reference = next(iter(results.values()))
-    return [{"case": case, "peer": name, "first": first[name], "best": best[name], "error": difference(results[name], reference)}
-            for name in calls]  # fmt: skip
+    return [Row(case, name, best[name], first[name], difference(results[name], reference)) for name in calls]
 
 
-def bytes_per_variable(n):
-    """Peak of what the first sparse Hessian of the chained problem allocates."""
+def memory_of(case, n):
+    """The first sparse Hessian of the chained problem in a process of its own: seconds, and how far resident memory rises."""
+    out = subprocess.run([sys.executable, "-m", __name__, str(n)], check=True, capture_output=True, text=True, cwd=ROOT)
+    first, best, peak = json.loads(out.stdout)
+    return [Row(case, "adcore sparse", best, first, None, peak, f"{peak / n:.0f} bytes a variable")]
+
+
+def alone(n):
     x = rng.normal(size=n)
-    tracemalloc.start()
-    adcore.sparse_hessian(valley, x)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak / n
+    adcore.sparse_hessian(valley, x[:10])
+    before = status("VmRSS")
+    plan = adcore.SparseHessian(valley)
+    first, _ = timed(lambda: plan(x))
+    peak = status("VmHWM") - before
+    return first, min(timed(lambda: plan(x))[0] for _ in range(3)), peak
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", help=f"beginnings of names; {', '.join(CASES)}")
-    parser.add_argument("--repeat", type=int, default=10)
-    parser.add_argument("--json", type=pathlib.Path)
-    options = parser.parse_args()
-    rows = []
-    for case in CASES:
-        if options.cases and not any(word in case for word in options.cases):
-            continue
-        print(f"\n{case:28s}{'first ms':>11s}{'best ms':>11s}{'adcore / peer':>15s}{'error':>10s}")
-        found = measured(case, options.repeat)
-        for row in found:
-            ratio = found[0]["best"] / row["best"]
-            print(f"  {row['peer']:26s}{1e3 * row['first']:11.1f}{1e3 * row['best']:11.3f}{ratio:15.2f}{row['error']:10.1e}", flush=True)
-        rows += found
-        if case.startswith("hessian, chained"):
-            print("  bytes a variable, peak: " + ", ".join(f"{bytes_per_variable(n):.0f} (n = {n})" for n in (10_000, 100_000, 400_000)))
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
+def cases(quick):
+    for case, make in CASES.items():
+        yield case, functools.partial(measured, case, make, 0.5 if quick else 6.0)
+    for n in (50_000, 400_000):
+        yield f"hessian, chained {n}", functools.partial(memory_of, f"hessian, chained {n}", n)
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(alone(int(sys.argv[1]))))

@@ -704,3 +704,33 @@ def test_results_share_memory_with_arguments_as_in_numpy(name):
     errors = [str(error) for _, _, error in found if error]
     assert bool(errors) == (name in REFUSED)
     assert all("test_memory.py:" in text for text in errors)
+
+
+OUT = {
+    "choose": lambda a, out: np.choose([[0, 1, 0, 1]], [a.real, 2 * a.real], out.real),
+    "in a tuple": lambda a, out: np.add(a, a, out=(out,)),
+    "one of two": lambda a, out: np.modf(a.real, out=(out.real, None)),
+    "both": lambda a, out: np.divmod(a.real[:2], 0.7, out=(out.real[:2], out.real[2:])),
+    "sum": lambda a, out: np.sum(a, 0, None, out[0]),
+    "cumprod": lambda a, out: a.cumprod(0, None, out),
+    "dot": lambda a, out: np.dot(a, a, out),
+    "method dot": lambda a, out: a.dot(a, out),
+    "take": lambda a, out: np.take(a, [1, 0, 2, 3], 0, out),
+    "concatenate": lambda a, out: np.concatenate([a[:2], a[2:]], 0, out),
+    "outer": lambda a, out: np.outer(a[0], a[1], out),
+    "take with a mode": lambda a, out: np.take(a, [5, 0, 2, 3], 0, out, "wrap"),
+}
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.0 + 0.5j])
+@pytest.mark.parametrize("name", OUT)
+def test_out_is_written_wherever_it_stands(name, factor):
+    def f(x):
+        out = np.zeros((4, 4), type(factor))
+        OUT[name](factor * x, out)
+        return measured(out)
+
+    value, gradient = adcore.value_and_grad(f)(X)
+    assert value == pytest.approx(f(X), rel=1e-12)
+    towards = np.cos(np.arange(16.0)).reshape(4, 4)
+    assert np.sum(gradient * towards) == pytest.approx((f(X + 1e-6 * towards) - f(X - 1e-6 * towards)) / 2e-6, rel=1e-5, abs=1e-6)

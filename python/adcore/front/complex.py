@@ -8,7 +8,10 @@ executor know nothing of complex numbers. A part that is known to be 0 (``1j * x
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -795,8 +798,10 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
 
 def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """One of NumPy's functions on arguments of which at least one is complex."""
-    out = kwargs.get("out")
+    place = place_of_out(func)
+    out = args[place] if len(args) > place else kwargs.get("out")
     if out is not None:
+        args = (*args[:place], *(None,) * (len(args) > place + 1), *args[place + 1 :])
         return dispatch.store(dispatch.name_of(func), out, func(*args, **{name: x for name, x in kwargs.items() if name != "out"}))
     ours = dispatch.TABLE[func] if func in dispatch.ANY_KIND else TABLE.get(func)
     if ours is not None:
@@ -809,6 +814,16 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if func not in dispatch.ON_VALUES and (any_active(args) or any_active(kwargs)):
         raise refuse(f"{dispatch.name_of(func)} of complex values")
     return dispatch.of_values(func, args, kwargs)
+
+
+@functools.cache
+def place_of_out(func: Any) -> int:
+    """Where ``out`` stands among the positional arguments of one of NumPy's functions; beyond all of them where it does not."""
+    try:
+        names = [name for name, p in inspect.signature(func).parameters.items() if p.kind != p.KEYWORD_ONLY]
+    except ValueError:  # written in C, without a signature
+        names = {np.dot: ["a", "b", "out"], np.concatenate: ["arrays", "axis", "out"]}.get(func, [])
+    return names.index("out") if "out" in names else sys.maxsize
 
 
 def halves(tree: Any, trace: Any) -> tuple[Any, Any]:

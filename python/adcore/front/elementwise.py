@@ -79,7 +79,7 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     result: Any = ew("where", index == 0, choices[0], 0.0) if traced.is_traced(choices[0]) else np.where(index == 0, choices[0], 0.0)
     for k in range(1, n):
         result = select([index == k], [choices[k]], result)
-    return result
+    return finished(result, out, "choose")
 
 
 @implements(np.nan_to_num)

@@ -78,7 +78,7 @@ cdef class Twin:
         """What the function itself gives."""
         if not self.sequences and (holds_traced_list(args) or kwargs and holds_traced_list(kwargs.values())):
             args = tuple([listed(x) for x in args])
-            kwargs = {name: listed(x) for name, x in kwargs.items()}
+            kwargs = {name: x if name == "out" else listed(x) for name, x in kwargs.items()}
         return self.plain(*args, **kwargs)
 
     @property

@@ -190,7 +190,7 @@ class Numpy:
             result = object if same and not kw.get("copy", True) else complex.array(object, dtype, self._trace)
             return shapes.as_asked(result, **kw)
         result = traced.as_traced(self._trace, object)
-        if kw.get("copy", True):
+        if type(object) is not list and kw.get("copy", True):  # of a list a new array is made
             result = traced.elementwise("identity", result)
         return shapes.as_asked(result if dtype in (None, result.dtype) else result.astype(dtype), **kw)
 

@@ -97,7 +97,7 @@ def packed(items: Any, outer: tuple[int, ...], otype: str | None) -> Any:
 
 def made_from_python(uf: np.ufunc) -> bool:
     """Is it a ufunc of ``np.frompyfunc``, whose loops are over Python objects?"""
-    return uf.types == ["O" * uf.nin + "->" + "O" * uf.nout]
+    return uf.ntypes == 1 and uf.types == ["O" * uf.nin + "->" + "O" * uf.nout]
 
 
 def of_objects(uf: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -41,6 +41,10 @@ cdef class Builder:
     cdef void enter(self, Py_ssize_t value) noexcept
     cdef int start_from(self, Program program, Py_ssize_t expected) except -1
     cdef void remember_map(self, const Instr *instr) noexcept
+    cdef int32_t without_factor(self, int32_t value, uint8_t dtype, double *factor) noexcept
+    cdef int32_t scaled_product(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t x1, int32_t x2) except -2
+    cdef int32_t into_row(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t scalar, int32_t product) except -2
+    cdef int32_t sum_of_scaled(self, uint8_t dtype, int32_t x, int32_t shape, int64_t offset, const int64_t *strides) except -2
     cdef bint negates(self, const Instr *instr, uint8_t dtype) noexcept
     cdef int32_t matmul(self, uint8_t dtype, int32_t x1, int32_t x2, int32_t shape) except -1
     cdef int32_t version_read(self, int32_t base, int32_t shape, int64_t offset, const int64_t *strides,

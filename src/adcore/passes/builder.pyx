@@ -82,6 +82,12 @@ cdef tuple call_key(Program program, uint8_t dtype, int64_t first, int n, int32_
     return key
 
 
+cdef bint is_power(double number) noexcept:
+    """Is it a power of 2, of a size that neither overflows nor loses bits in products of common numbers?"""
+    cdef int exponent = 0
+    return fabs(frexp(number, &exponent)) == 0.5 and -64 < exponent < 64
+
+
 cdef class Builder:
     """Builds one program; ``like`` is the program it is made from, ``expected`` how long it may get."""
 
@@ -375,6 +381,9 @@ cdef class Builder:
                 return self.elementwise(op, dtype, shape, inner, self.literal(-b))      # -x * b -> x * -b
             if op == AD_OP_MUL and x1 == x2:
                 return self.elementwise(AD_OP_SQUARE, dtype, shape, x1)         # x * x -> x ** 2
+            inner = self.scaled_product(op, dtype, shape, x1, x2)
+            if inner >= 0:
+                return inner
             if op == AD_OP_MUL and x1 > x2:
                 return self.elementwise(op, dtype, shape, x2, x1)               # one order for CSE
         elif op == AD_OP_DIV:
@@ -418,6 +427,71 @@ cdef class Builder:
                 return self.in_shape(x2, shape, dtype)
             if i1.op == AD_OP_LOGICAL_NOT:
                 return self.elementwise(op, dtype, shape, i1.x1, x3, x2)        # where(not c, a, b)
+        return NO
+
+    cdef int32_t without_factor(self, int32_t value, uint8_t dtype, double *factor) noexcept:
+        """What a literal multiplies, in this dtype; NO where none does."""
+        cdef const Instr *instr = &self.out.code[value]
+        if instr.op != AD_OP_MUL or instr.dtype != dtype:
+            return NO
+        if self.number(instr.x1, factor) and self.out.code[instr.x2].dtype == dtype:
+            return instr.x2
+        if self.number(instr.x2, factor) and self.out.code[instr.x1].dtype == dtype:
+            return instr.x1
+        return NO
+
+    cdef int32_t scaled_product(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t x1, int32_t x2) except -2:
+        """A product with numbers among its factors. Powers of 2 round nothing wherever they stand; a number times an array that is
+        stretched is taken before it is."""
+        cdef double a = 0.0, b = 0.0
+        cdef bint na = self.number(x1, &a), nb = self.number(x2, &b)
+        cdef int32_t u = NO, v = NO, product
+        if op == AD_OP_MUL and (na or nb):
+            u = self.without_factor(x2 if na else x1, dtype, &b if na else &a)
+            if u >= 0 and (is_power(a) or is_power(b)):
+                return self.elementwise(op, dtype, shape, self.literal(a * b), u)           # a * (b * x) -> ab * x
+        elif not na and not nb:
+            u = self.without_factor(x1, dtype, &a)
+            v = self.without_factor(x2, dtype, &b)
+            if op == AD_OP_MUL and (v == x1 and is_power(b) or u == x2 and is_power(a)):
+                return self.elementwise(op, dtype, shape, self.literal(b if v == x1 else a),
+                                        self.elementwise(AD_OP_SQUARE, dtype, shape, x1 if v == x1 else x2))   # x * (b * x) -> b * x ** 2
+            if u >= 0 and v >= 0 and is_power(a) and fabs(a * b) == 1.0:
+                product = self.elementwise(op, dtype, shape, u, v)                          # 2 x * y / 2 -> x * y
+                return product if a * b > 0.0 else self.elementwise(AD_OP_NEG, dtype, shape, product)
+        if self.out.ints[shape] == 0 or dtype != F64:
+            return NO
+        if self.out.ints[self.out.code[x1].shape] == 0:
+            return self.into_row(op, dtype, shape, x1, x2)
+        if self.out.ints[self.out.code[x2].shape] == 0:
+            return self.into_row(op, dtype, shape, x2, x1)
+        if v >= 0 and is_power(b):                                      # (stretched(row) * x) * 2 y -> (stretched(2 row) * x) * y
+            product = self.into_row(AD_OP_MUL, dtype, shape, self.literal(b), x1)
+            if product >= 0:
+                return self.elementwise(op, dtype, shape, product, v)
+        if u >= 0 and is_power(a):
+            product = self.into_row(AD_OP_MUL, dtype, shape, self.literal(a), x2)
+            if product >= 0:
+                return self.elementwise(op, dtype, shape, u, product)
+        return NO
+
+    cdef int32_t into_row(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t scalar, int32_t product) except -2:
+        """``s * (stretched(row) * x) -> stretched(s * row) * x``; NO where the product is not of that kind."""
+        cdef Instr big = self.out.code[product], row
+        cdef int32_t factor, rest
+        cdef int64_t[MAX_DIMS] strides
+        cdef int k
+        if self.out.code[scalar].dtype != dtype or big.dtype != dtype or big.op != AD_OP_MUL and big.op != AD_OP_MULZ:
+            return NO
+        for k in range(2):
+            factor, rest = (big.x2, big.x1) if k else (big.x1, big.x2)
+            row = self.out.code[factor]
+            if row.op == AD_OP_VIEW and row.dtype == dtype and 4 * size_at(self.out.ints, self.out.code[row.x1].shape) <= size_at(
+                    self.out.ints, shape):
+                factor = self.elementwise(op, dtype, self.out.code[row.x1].shape, scalar, row.x1)
+                memcpy(strides, self.out.ints + row.param + 1, self.out.ints[row.shape] * sizeof(int64_t))
+                factor = self.view(dtype, factor, row.shape, self.out.ints[row.param], strides)
+                return self.elementwise(big.op, dtype, shape, factor, rest)
         return NO
 
     cdef int32_t logistic(self, uint8_t dtype, int32_t shape, const Instr *total) except -2:
@@ -664,6 +738,11 @@ cdef class Builder:
                 if found >= 0:
                     return found
                 ints = self.out.ints
+            elif op == AD_OP_SUM:
+                found = self.sum_of_scaled(dtype, x, shape, offset, own)
+                if found >= 0:
+                    return found
+                ints = self.out.ints
             if op != AD_OP_ACCUMULATE and self.covers(shape, x, offset, own):
                 step = 1
                 for k in range(ints[shape] - 1, -1, -1):
@@ -696,6 +775,32 @@ cdef class Builder:
         if base < 0:
             return self.append(op, dtype, 1, x, -1, -1, shape, self.add_map(offset, own, ndim))
         return self.append(op, dtype, 2, base, x, -1, shape, self.add_map(offset, own, ndim))
+
+    cdef int32_t sum_of_scaled(self, uint8_t dtype, int32_t x, int32_t shape, int64_t offset, const int64_t *strides) except -2:
+        """sum(-x) -> -sum(x), sum(s * x) -> s * sum(x), where sums are few; NO otherwise."""
+        cdef const int64_t *ints = self.out.ints
+        cdef Instr instr = self.out.code[x]
+        cdef int32_t space = instr.shape, scalar = -1, rest = instr.x1
+        cdef int64_t reached = 1, k
+        if dtype != F64 or instr.dtype != dtype or instr.op not in (AD_OP_NEG, AD_OP_MUL, AD_OP_MULZ):
+            return NO
+        for k in range(ints[space]):
+            if strides[k] != 0:
+                reached *= ints[space + 1 + k]
+        if reached != size_at(ints, shape) or size_at(ints, space) < 4 * reached:   # a number may be infinite: no place is left out
+            return NO
+        if instr.op != AD_OP_NEG:
+            scalar, rest = instr.x1, instr.x2
+            if ints[self.out.code[scalar].shape] > 0:
+                scalar, rest = instr.x2, instr.x1
+            if ints[self.out.code[scalar].shape] > 0 or self.out.code[scalar].dtype != dtype:
+                return NO
+        if self.out.code[rest].dtype != dtype or not same_shape(ints, self.out.code[rest].shape, space):
+            return NO
+        rest = self.store(AD_OP_SUM, dtype, -1, rest, shape, offset, strides)
+        if instr.op == AD_OP_NEG:
+            return self.elementwise(AD_OP_NEG, dtype, shape, rest)
+        return self.elementwise(instr.op, dtype, shape, scalar, rest)
 
     cdef bint holds(self, int32_t base, int32_t x, int64_t offset, const int64_t *strides) noexcept:
         """Is x read from where it would be written, so that ``update(base, x; map)`` is the base itself?"""

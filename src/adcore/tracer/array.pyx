@@ -769,10 +769,17 @@ cdef class Traced:
                 if len(inputs) == 1:
                     return unary(op, inputs[0])
                 return binary(op, inputs[0], inputs[1])
+            if ufunc is MATMUL:
+                return matmul(inputs[0], inputs[1])
         from adcore.front import dispatch
         return dispatch.ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func, types, args, kwargs):
+        if len(args) == 1 and not kwargs and isinstance(args[0], TracedArray):      # asked for by everything
+            if func is SHAPE:
+                return (<TracedArray>args[0]).shape
+            if func is NDIM:
+                return len((<TracedArray>args[0]).shape)
         from adcore.front import dispatch
         return dispatch.function(func, args, kwargs)
 
@@ -2432,15 +2439,35 @@ cdef bint holds_traced(object x):
     return isinstance(x, NDARRAY) and cnp.PyArray_TYPE(x) == cnp.NPY_OBJECT
 
 
+cdef Py_ssize_t length_of_rows(list items) except -2:
+    """Of items that are lists of numbers, all of one length; else -1."""
+    cdef Py_ssize_t n = len(items[0]) if items and type(items[0]) is list else -1
+    for row in items:
+        if type(row) is not list or len(row) != n:
+            return -1
+        for item in row:
+            if not is_number(item):
+                return -1
+    return n
+
+
 cdef object stack_items(Trace trace, list items):
     """Items of equal shape along a new first axis."""
     cdef TracedArray out
+    cdef Py_ssize_t k, j, n
     cdef list arrays
     cdef tuple shape
     if all([is_number(i) for i in items]):
         out = new_array(trace, (len(items),))
         for k, item in enumerate(items):
             out.put_element(k, item)
+        return out
+    n = length_of_rows(items)
+    if n > 0:
+        out = new_array(trace, (len(items), n))
+        for k, row in enumerate(items):
+            for j, item in enumerate(row):
+                out.put_element(k * n + j, item)
         return out
     arrays = [as_array_of(trace, i) for i in items]
     shape = arrays[0].shape
@@ -2623,6 +2650,7 @@ def cast_to(x, dtype):
 UFUNCS = {}
 cdef dict OP_UFUNC = {}
 cdef dict BITWISE = {"invert": "LOGICAL_NOT", "bitwise_and": "LOGICAL_AND", "bitwise_or": "LOGICAL_OR", "bitwise_xor": "LOGICAL_XOR"}
+cdef object MATMUL = np.matmul, SHAPE = np.shape, NDIM = np.ndim
 
 
 def _register():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import functools
 import itertools
 import linecache
 import sys
@@ -16,7 +17,12 @@ SITE = tuple({sysconfig.get_paths()[k] for k in ("purelib", "platlib")})  # wher
 
 def of_library(frame: Any) -> bool:
     """Is it a frame of adcore's, NumPy's or SciPy's: not the user's?"""
-    return (frame.f_globals.get("__name__") or "").split(".")[0] in LIBRARIES
+    return named_in_library(frame.f_globals.get("__name__") or "")
+
+
+@functools.lru_cache(maxsize=4096)
+def named_in_library(module: str) -> bool:
+    return module.split(".")[0] in LIBRARIES
 
 
 def user_frame(frame: Any, skips: Callable[[Any], bool]) -> Any:

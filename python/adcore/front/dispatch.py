@@ -100,8 +100,13 @@ def row(uf: np.ufunc) -> int | None:
 twins.implemented_by(implementation, row)
 
 
+PLAIN = frozenset({int, float, bool, str, type(None), slice})
+
+
 def values(tree: Any) -> Any:
     """Traced leaves as plain arrays."""
+    if type(tree) in PLAIN or (type(tree) is list and traced.find_trace(tree) is None):
+        return tree
 
     def leaf(x: Any, path: str) -> Any:
         if not traced.is_traced(x):

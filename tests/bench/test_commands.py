@@ -15,6 +15,7 @@ COMMANDS = {
         r"^jacobian, Bratu 20 x 20 +adcore sparse +\d",
     ),
     "a loop": (["-m", "bench.derivatives.loops", "rk4", "8", "20", "4KB"], r'"recomputed": [1-9]'),
+    "fields": (["-m", "bench.fields", "robust", "--repeat", "1"], r"^robust +\d+\.\d+ +\d+\.\d+ +\d+\.\d+"),
     "boundary": (["-c", "from bench import boundary as b; b.NUMBER, b.ROUNDS = 3, 1; b.main()"], r"a tree of 3 arrays \| \d"),
 }
 

@@ -988,7 +988,7 @@ def adjugate_of(params: Any, a: Any) -> Any:
     """det(A) A^-1, also where A is singular."""
     try:
         x = np.linalg.inv(a)
-        if np.all(norm1(a) * norm1(x) < 1e-8 / np.finfo(a.dtype).eps):
+        if np.all(norm1(a) * norm1(x) < 1e-10 / np.finfo(a.dtype).eps):
             return np.asarray(np.linalg.det(a))[..., None, None] * x
     except np.linalg.LinAlgError:
         pass

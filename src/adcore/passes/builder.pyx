@@ -441,8 +441,8 @@ cdef class Builder:
         return NO
 
     cdef int32_t scaled_product(self, uint16_t op, uint8_t dtype, int32_t shape, int32_t x1, int32_t x2) except -2:
-        """A product with numbers among its factors. Powers of 2 round nothing wherever they stand; a number times an array that is
-        stretched is taken before it is."""
+        """A product with numbers among its factors. Powers of 2 round nothing wherever they stand; another number goes into an array
+        before it is stretched, but only in derivatives: values are those of NumPy to the bit, whatever is computed with them."""
         cdef double a = 0.0, b = 0.0
         cdef bint na = self.number(x1, &a), nb = self.number(x2, &b)
         cdef int32_t u = NO, v = NO, product
@@ -462,9 +462,9 @@ cdef class Builder:
         if self.out.ints[shape] == 0 or dtype != F64:
             return NO
         if self.out.ints[self.out.code[x1].shape] == 0:
-            return self.into_row(op, dtype, shape, x1, x2)
+            return self.into_row(op, dtype, shape, x1, x2) if op == AD_OP_MULZ or na and is_power(a) else NO
         if self.out.ints[self.out.code[x2].shape] == 0:
-            return self.into_row(op, dtype, shape, x2, x1)
+            return self.into_row(op, dtype, shape, x2, x1) if op == AD_OP_MULZ or nb and is_power(b) else NO
         if v >= 0 and is_power(b):                                      # (stretched(row) * x) * 2 y -> (stretched(2 row) * x) * y
             product = self.into_row(AD_OP_MUL, dtype, shape, self.literal(b), x1)
             if product >= 0:
@@ -777,11 +777,12 @@ cdef class Builder:
         return self.append(op, dtype, 2, base, x, -1, shape, self.add_map(offset, own, ndim))
 
     cdef int32_t sum_of_scaled(self, uint8_t dtype, int32_t x, int32_t shape, int64_t offset, const int64_t *strides) except -2:
-        """sum(-x) -> -sum(x), sum(s * x) -> s * sum(x), where sums are few; NO otherwise."""
+        """sum(-x) -> -sum(x), sum(s * x) -> s * sum(x) where sums are few, with a power of 2 or in derivatives; NO otherwise."""
         cdef const int64_t *ints = self.out.ints
         cdef Instr instr = self.out.code[x]
         cdef int32_t space = instr.shape, scalar = -1, rest = instr.x1
         cdef int64_t reached = 1, k
+        cdef double factor = 0.0
         if dtype != F64 or instr.dtype != dtype or instr.op not in (AD_OP_NEG, AD_OP_MUL, AD_OP_MULZ):
             return NO
         for k in range(ints[space]):
@@ -794,6 +795,8 @@ cdef class Builder:
             if ints[self.out.code[scalar].shape] > 0:
                 scalar, rest = instr.x2, instr.x1
             if ints[self.out.code[scalar].shape] > 0 or self.out.code[scalar].dtype != dtype:
+                return NO
+            if instr.op == AD_OP_MUL and not (self.number(scalar, &factor) and is_power(factor)):
                 return NO
         if self.out.code[rest].dtype != dtype or not same_shape(ints, self.out.code[rest].shape, space):
             return NO

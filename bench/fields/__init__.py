@@ -35,7 +35,7 @@ def instances(seed: int = 0) -> dict[str, tuple[tuple[Any, ...], int]]:
         "kernel_density": ((n(500), n(500)), 2),
         "lennard_jones": ((n(200, 3),), 1),
         "classifier": ((0.1 * n(30, 20), 0.1 * n(20), 0.1 * n(20, 10), 0.1 * n(10), n(100, 30), rows, r.integers(0, 10, 100)), 4),
-        "arma": ((0.3 * n(4), n(100)), 1),
+        "arma": ((0.3 * n(4), n(40)), 1),
         "shomate": ((u(500, 1500, 40), n(5)), 2),
         "rotations": ((n(50, 4), n(3)), 2),
         "smoothed": ((n(1000), np.hanning(50)), 1),

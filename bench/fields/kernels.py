@@ -100,7 +100,7 @@ def curve(c, t):
 def three_bodies(m, angle):
     x = np.stack([np.cos(angle), np.sin(angle)], 1)
     v = np.stack([-np.sin(angle), np.cos(angle)], 1) * 0.5
-    for _ in range(60):
+    for _ in range(20):
         d = x[None] - x[:, None]
         r3 = (np.sum(d * d, -1) + 0.1) ** 1.5
         v = v + 0.01 * np.sum(m[None, :, None] * d / r3[..., None], axis=1)
@@ -131,7 +131,7 @@ def epidemic(p):
         return np.array([mu - b * s * i - mu * s + w * r, b * s * i - g * i - mu * i, g * i - w * r - mu * r])
 
     y, h, total = np.array([0.99, 0.01, 0.0]), 0.1, 0.0
-    for _ in range(40):
+    for _ in range(10):
         k1 = rate(y)
         k2 = rate(y + h / 2 * k1)
         k3 = rate(y + h / 2 * k2)
@@ -188,7 +188,7 @@ def total_variation(image, seen):
 
 def lattice_boltzmann(f):
     f = np.stack([f * 0.1 + 1 / 3, f * 0.05 + 1 / 3, -f * 0.15 + 1 / 3])
-    for _ in range(20):
+    for _ in range(10):
         rho = np.sum(f, axis=0)
         u = (f[1] - f[2]) / rho
         still = np.stack([rho * (2 - 3 * u * u) / 3, rho * (1 + 3 * u + 3 * u * u) / 6, rho * (1 - 3 * u + 3 * u * u) / 6])

@@ -6,26 +6,20 @@ Usage: ``python bench/suite_times.py [names...] [--repeat 5] [--json FILE]``. On
 
 import argparse
 import json
-import os
 import pathlib
 import statistics
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ADCORE_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+
+from bench import limit_threads, timed
+
+limit_threads()
 
 import numpy as np  # noqa: E402  the thread limits come first
 
 import adcore  # noqa: E402
 from bench import suite  # noqa: E402
-
-
-def seconds(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def measured(k, repeat):
@@ -35,12 +29,12 @@ def measured(k, repeat):
     traced = adcore.value_and_grad(f, argnums=wrt)
     compiled = adcore.compile(traced)
     calls = {"primal": lambda: f(*args), "again": lambda: traced(*args), "replayed": lambda: compiled(*args)}
-    first = seconds(calls["again"])
-    seconds(calls["replayed"])
+    first = timed(calls["again"])[0]
+    timed(calls["replayed"])
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(repeat):
         for name, call in calls.items():
-            best[name] = min(best[name], seconds(call))
+            best[name] = min(best[name], timed(call)[0])
     return {"name": k.name, "first": first, **best}
 
 

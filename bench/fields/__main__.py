@@ -2,8 +2,8 @@
 
 Usage: ``python -m bench.fields [names...] [--repeat 3] [--json FILE]``. One thread; the tools take turns. ``anew`` records, ``compiled``
 is ``adcore.compile``. Milliseconds, the first call, then the best of a later one; the ratio of each to JAX; the largest
-relative difference of the gradients. JAX is left out where it is not
-installed. The loops are short, since it compiles long ones for minutes.
+relative difference of the gradients. JAX is left out where it is not installed. The
+loops are short, since it compiles long ones for minutes.
 """
 
 import argparse

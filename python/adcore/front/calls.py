@@ -48,6 +48,9 @@ class Family:
         Of complex arguments: is the result complex like them? "complex" is complex also of real ones.
     into : callable or None
         ``into(params, y, *arrays)`` writes what ``evaluate`` gives into y, for functions that can do without a copy.
+    steady : frozenset of int
+        Arguments that y has no derivative by: it steps with them, or they only carry what was computed from others. Rules are not asked
+        for their adjoints, which are zero, nor given their tangents.
     native : callable or None
         ``native(params)`` says where compiled code is that does the same on float64 arrays (see ``sweep.small``), or None; ``evaluate``
         tells what is wrong where it fails.
@@ -65,6 +68,26 @@ class Family:
     result: str = "like"
     into: Callable[..., Any] | None = None
     native: Callable[..., Any] | None = None
+    steady: frozenset[int] = frozenset()
+
+    @property
+    def has_rules(self) -> bool:
+        return self.vjp is not None or self.jvp is not None or bool(self.steady)
+
+    def adjoints(self, params: Any, wanted: Any, g: Any, y: Any, *args: Any) -> Any:
+        """What ``vjp`` gives, and zeros for steady arguments."""
+        if not self.steady:
+            return self.vjp(params, wanted, g, y, *args)  # type: ignore[misc]
+        asked = [use and k not in self.steady for k, use in enumerate(wanted)]
+        found = self.vjp(params, asked, g, y, *args) if any(asked) else [None] * len(args)  # type: ignore[misc]
+        return [np.zeros(x.shape) if use and not ask else f for f, x, use, ask in zip(found, args, wanted, asked, strict=True)]
+
+    def tangent(self, params: Any, tangents: Any, y: Any, *args: Any) -> Any:
+        """What ``jvp`` gives; zero where only steady arguments move."""
+        moves = [None if k in self.steady else t for k, t in enumerate(tangents)]
+        if self.steady and all(t is None for t in moves):
+            return np.zeros(y.shape)
+        return self.jvp(params, moves, y, *args)  # type: ignore[misc]
 
     @functools.cached_property
     def of_parts(self) -> Family:
@@ -72,7 +95,6 @@ class Family:
 
         Its parameters are those of this family and, for each argument, whether it has an imaginary part.
         """
-        rule_of_adjoint, rule_of_tangent = self.vjp, self.jvp
 
         def evaluate(params: Any, *parts: Any) -> Any:
             inner, kinds = params
@@ -86,7 +108,7 @@ class Family:
             inner, kinds = params
             uses = grouped(kinds, wanted)
             args = [traced_complex(*group) for group in grouped(kinds, parts)]
-            found = rule_of_adjoint(inner, [any(use) for use in uses], whole(g), whole(y), *args)  # type: ignore[misc]
+            found = self.adjoints(inner, [any(use) for use in uses], whole(g), whole(y), *args)
             split = [(None,) * len(use) if x is None else halves(x)[: len(use)] for x, use in zip(found, uses, strict=True)]
             return [part for group in split for part in group]
 
@@ -94,7 +116,7 @@ class Family:
             inner, kinds = params
             args = [traced_complex(*group) for group in grouped(kinds, parts)]
             moves = [None if all(t is None for t in group) else traced_complex(*group) for group in grouped(kinds, tangents)]
-            found = rule_of_tangent(inner, moves, whole(y), *args)  # type: ignore[misc]
+            found = self.tangent(inner, moves, whole(y), *args)
             return found if self.result == "real" else np.stack(halves(found))
 
         return Family(self.name, evaluate, None if self.vjp is None else vjp, None if self.jvp is None else jvp)
@@ -155,13 +177,13 @@ class Call:
 
     def adjoint_program(self, specs: Sequence[Any], wanted: tuple[bool, ...], place: Any) -> Any:
         """The program from (g, y, args...) to the adjoints that are wanted; specs are those of y and the arguments."""
-        if self.family.vjp is None and self.family.jvp is None:
+        if not self.family.has_rules:
             raise errors.MissingDerivative(place, self.family.name, wanted.index(True), "no reverse rule is written")
         return recorded(self, "vjp", tuple(specs), wanted)
 
     def tangent_program(self, specs: Sequence[Any], given: tuple[bool, ...], place: Any) -> Any:
         """The program from (y, args..., the tangents that are given) to the tangent of y."""
-        if self.family.vjp is None and self.family.jvp is None:
+        if not self.family.has_rules:
             raise errors.MissingDerivative(place, self.family.name, given.index(True), "no forward rule is written")
         return recorded(self, "jvp", tuple(specs), given)
 
@@ -196,9 +218,9 @@ def kept(call: Call, mode: str, specs: Specs, chosen: tuple[bool, ...]) -> Any:
 def record(call: Call, mode: str, specs: Specs, chosen: tuple[bool, ...]) -> Any:
     """The program of the derivative, by the rule of this mode or else as the transpose of the other."""
     family = call.family
-    if (family.vjp if mode == "vjp" else family.jvp) is None:
+    if (family.vjp if mode == "vjp" else family.jvp) is None and (family.vjp or family.jvp):
         return transposed(record(call, "jvp" if mode == "vjp" else "vjp", specs, chosen), mode, specs, chosen, family.name)
-    rule: Any = family.vjp if mode == "vjp" else family.jvp
+    rule = family.adjoints if mode == "vjp" else family.tangent
     return (record_adjoint if mode == "vjp" else record_tangent)(functools.partial(rule, call.params), specs, chosen, family.name)
 
 

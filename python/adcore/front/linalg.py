@@ -223,18 +223,16 @@ def evaluate_quotient(params: Any, m: Any, d: Any, size: Any) -> Any:
 def quotient_vjp(params: Any, wanted: Any, g: Any, y: Any, m: Any, d: Any, size: Any) -> Any:
     zero, safe = denominator(d)
     part = np.where(zero, 0.0, g / conj(safe))
-    return part, summed_to(-part * conj(y), d.shape), np.zeros(size.shape)
+    return part, summed_to(-part * conj(y), d.shape), None
 
 
 def quotient_jvp(params: Any, tangents: Any, y: Any, m: Any, d: Any, size: Any) -> Any:
     zero, safe = denominator(d)
     dm, dd, _ = tangents
-    if dm is None and dd is None:
-        return np.zeros(m.shape)
     return np.where(zero, 0.0, minus(dm, None if dd is None else dd * y) / safe)
 
 
-QUOTIENT = Family("a quotient of gaps", evaluate_quotient, quotient_vjp, quotient_jvp)
+QUOTIENT = Family("a quotient of gaps", evaluate_quotient, quotient_vjp, quotient_jvp, steady=frozenset({2}))
 
 
 def over_gaps(name: str, m: Any, d: Any, size: Any, forward: bool = False) -> Any:
@@ -276,10 +274,10 @@ def phase_denominator(p: Any) -> tuple[Any, Any]:
 def phase_vjp(params: Any, wanted: Any, g: Any, y: Any, t: Any, p: Any, size: Any) -> Any:
     gone, safe = phase_denominator(p)
     part = np.where(gone, 0.0, g / safe)
-    return part, -part * y, np.zeros(size.shape)
+    return part, -part * y, None
 
 
-PHASE = Family("a phase", evaluate_phase, phase_vjp)
+PHASE = Family("a phase", evaluate_phase, phase_vjp, steady=frozenset({2}))
 
 
 def phase_dependence(v: Any, g: Any) -> tuple[Any, Any]:
@@ -384,14 +382,13 @@ def lu_solve_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, lu: Any, b: A
     transposed, _ = params
     s = lu_solve(a, lu, g, not transposed)
     by_a = -(y @ mT(s) if transposed else s @ mT(y)) if wanted[0] else None
-    return by_a, np.zeros(lu.shape) if wanted[1] else None, s if wanted[2] else None
+    return by_a, None, s if wanted[2] else None
 
 
 def lu_solve_jvp(params: Any, tangents: Any, y: Any, a: Any, lu: Any, b: Any) -> Any:
     transposed, _ = params
     da, _, db = tangents
-    change = minus(db, None if da is None else (mT(da) if transposed else da) @ y)
-    return np.zeros(y.shape) if change is None else lu_solve(a, lu, change, transposed)
+    return lu_solve(a, lu, minus(db, None if da is None else (mT(da) if transposed else da) @ y), transposed)
 
 
 def evaluate_lu_slogdet(params: Any, a: Any, lu: Any) -> Any:
@@ -402,28 +399,26 @@ def evaluate_lu_slogdet(params: Any, a: Any, lu: Any) -> Any:
 
 
 def lu_slogdet_vjp(params: Any, wanted: Any, g: Any, y: Any, a: Any, lu: Any) -> Any:
-    inverse = lu_solve(a, lu, np.broadcast_to(identity_like(a), a.shape), True) if wanted[0] else None
-    return None if inverse is None else g[..., 1:, None] * inverse, np.zeros(lu.shape) if wanted[1] else None
+    return g[..., 1:, None] * lu_solve(a, lu, np.broadcast_to(identity_like(a), a.shape), True), None
 
 
 def lu_slogdet_jvp(params: Any, tangents: Any, y: Any, a: Any, lu: Any) -> Any:
-    if tangents[0] is None:
-        return np.zeros(y.shape)
     change = traces(lu_solve(a, lu, tangents[0]))
     return np.concatenate([np.zeros(change.shape), change], axis=-1)
 
 
-# A family takes the matrix for its derivative, and the factors, which have none of their own, for its value.
-FACTORS = Family(
-    "a factorisation",
-    evaluate_factors,
-    lambda params, wanted, g, y, a: (np.zeros(a.shape),),
-    lambda params, tangents, y, a: np.zeros(y.shape),
-    native=natively(lapack.lu, lapack.lu),
+# The others take the matrix for its derivative, and the factors, which have none of their own, for its value.
+FACTORS = Family("a factorisation", evaluate_factors, native=natively(None, lapack.lu), steady=frozenset({0}))
+LU_SOLVE = Family(
+    "np.linalg.solve", evaluate_lu_solve, lu_solve_vjp, lu_solve_jvp, native=natively(None, lapack.lu_solve), steady=frozenset({1})
 )
-LU_SOLVE = Family("np.linalg.solve", evaluate_lu_solve, lu_solve_vjp, lu_solve_jvp, native=natively(lapack.lu_solve, lapack.lu_solve))
 LU_SLOGDET = Family(
-    "np.linalg.slogdet", evaluate_lu_slogdet, lu_slogdet_vjp, lu_slogdet_jvp, native=natively(lapack.lu_slogdet, lapack.lu_slogdet)
+    "np.linalg.slogdet",
+    evaluate_lu_slogdet,
+    lu_slogdet_vjp,
+    lu_slogdet_jvp,
+    native=natively(None, lapack.lu_slogdet),
+    steady=frozenset({1}),
 )
 
 

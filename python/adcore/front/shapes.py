@@ -80,7 +80,7 @@ def as_asked(a: Any, *, ndmin: int = 0, order: Any = "K", **kw: Any) -> Any:
 
 @implements(np.reshape)
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None) -> Any:
-    a = globals()["copy"](a) if copy else arr(a)
+    a = np.copy(a) if copy else arr(a)
     if order == "A":
         order = in_fortran_order(a, "np.reshape")
     if order == "F":

@@ -25,25 +25,17 @@ def intervals(x: Any, knots: Any) -> tuple[Any, Any]:
     return at, np.minimum(at + 1, len(knots) - 1)
 
 
-def fixed(wanted: Any, *arrays: Any) -> list[Any]:
-    """Adjoints of what intervals are found by, which steps: an outer derivative asks for them."""
-    return [np.zeros(x.shape) if use else None for x, use in zip(arrays, wanted, strict=False)]
-
-
 def ends_of(params: Any, x: Any, knots: Any, *tables: Any) -> Any:
     left, right = intervals(x, knots)
     return np.stack([(v[left], v[right]) for v in tables])
 
 
 def ends_vjp(params: Any, wanted: Any, g: Any, y: Any, x: Any, knots: Any, *tables: Any) -> Any:
-    return (*fixed(wanted, x, knots), *(spread(x, knots, g[k]) if use else None for k, use in enumerate(wanted[2:])))
+    return (None, None, *(spread(x, knots, g[k]) if use else None for k, use in enumerate(wanted[2:])))
 
 
 def ends_jvp(params: Any, tangents: Any, y: Any, x: Any, knots: Any, *tables: Any) -> Any:
-    if all(t is None for t in tangents[2:]):
-        return np.zeros(y.shape)
-    moves = [np.zeros(knots.shape) if t is None else t for t in tangents[2:]]
-    return ends(x, knots, *moves)
+    return ends(x, knots, *[np.zeros(knots.shape) if t is None else t for t in tangents[2:]])
 
 
 def spread_of(params: Any, x: Any, knots: Any, g: Any) -> Any:
@@ -52,15 +44,16 @@ def spread_of(params: Any, x: Any, knots: Any, g: Any) -> Any:
 
 
 def spread_vjp(params: Any, wanted: Any, g: Any, y: Any, x: Any, knots: Any, of_ends: Any) -> Any:
-    return *fixed(wanted, x, knots), ends(x, knots, g)[0]
+    return None, None, ends(x, knots, g)[0]
 
 
 def spread_jvp(params: Any, tangents: Any, y: Any, x: Any, knots: Any, of_ends: Any) -> Any:
-    return np.zeros(y.shape) if tangents[2] is None else spread(x, knots, tangents[2])
+    return spread(x, knots, tangents[2])
 
 
-ENDS = Family("np.interp", ends_of, ends_vjp, ends_jvp, native=lambda params: lookup.ends(*params))
-SPREAD = Family("the adjoint of np.interp", spread_of, spread_vjp, spread_jvp, native=lambda params: lookup.spread())
+INTERVALS = frozenset({0, 1})  # points and knots: where they lie steps
+ENDS = Family("np.interp", ends_of, ends_vjp, ends_jvp, native=lambda params: lookup.ends(*params), steady=INTERVALS)
+SPREAD = Family("the adjoint of np.interp", spread_of, spread_vjp, spread_jvp, native=lambda params: lookup.spread(), steady=INTERVALS)
 
 
 def ends(x: Any, knots: Any, *tables: Any) -> Any:
